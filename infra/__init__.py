@@ -1,0 +1,1 @@
+"""Run-time plumbing: settings, errors, clock, Kafka clients, services, metrics, logs, migrations."""

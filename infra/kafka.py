@@ -1,0 +1,65 @@
+"""Settings of the librdkafka clients, in one place: what every producer, consumer and admin client of ours uses."""
+
+import logging
+from typing import Any
+
+from confluent_kafka import KafkaError, Producer
+from confluent_kafka.admin import AdminClient
+
+# librdkafka's default partitioner is CRC32 and would break co-partitioning with Java's client.
+PARTITIONER = "murmur2_random"
+_client_log = logging.getLogger("librdkafka")
+_client_log.setLevel(logging.ERROR)
+
+
+def client_config(bootstrap: str) -> dict[str, Any]:
+    """Settings shared by every client."""
+    return {"bootstrap.servers": bootstrap, "log_level": 3, "logger": _client_log, "socket.keepalive.enable": True}
+
+
+def producer_config(bootstrap: str, **extra: Any) -> dict[str, Any]:
+    """An idempotent producer: acks=all, lz4, Java's partitioner."""
+    return {
+        **client_config(bootstrap),
+        "acks": "all",
+        "enable.idempotence": True,
+        "compression.type": "lz4",
+        "partitioner": PARTITIONER,
+        "linger.ms": 5,
+        "batch.size": 262_144,
+        "queue.buffering.max.messages": 200_000,
+        "message.max.bytes": 8 * 1024 * 1024,
+        **extra,
+    }
+
+
+def consumer_config(bootstrap: str, group: str, **extra: Any) -> dict[str, Any]:
+    """A read_committed consumer with bounded prefetch that commits only when told to."""
+    return {
+        **client_config(bootstrap),
+        "group.id": group,
+        "isolation.level": "read_committed",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",
+        # The defaults prefetch 100,000 records or 64 MiB a partition.
+        "queued.min.messages": 2000,
+        "queued.max.messages.kbytes": 1024,
+        "fetch.wait.max.ms": 50,
+        **extra,
+    }
+
+
+def admin_client(bootstrap: str) -> AdminClient:
+    """An admin client."""
+    return AdminClient(client_config(bootstrap))
+
+
+def plain_producer(bootstrap: str, **extra: Any) -> Producer:
+    """An idempotent producer without transactions."""
+    return Producer(producer_config(bootstrap, **extra))
+
+
+def is_fatal(error: KafkaError) -> bool:
+    """Whether a client is dead: ``consume()`` hands fatal errors out with ``fatal()`` False and code _FATAL."""
+    return bool(error.fatal()) or error.code() == KafkaError._FATAL

@@ -1,0 +1,100 @@
+"""The settings: one tree, built once, passed down.
+
+Every setting is read from the environment (``MOODTAPE_*``) or from ``moodtape.toml`` in the working folder;
+the environment wins. ``moodtape doctor`` prints them without secrets.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from .errors import UserError
+
+
+class Settings(BaseSettings):
+    """What a user can set. The defaults run everything on one machine, on loopback."""
+
+    model_config = SettingsConfigDict(env_prefix="MOODTAPE_", toml_file="moodtape.toml", extra="forbid", frozen=True)
+
+    data_dir: Path = Field(Path(".moodtape"), description="Folder of the embedded servers, logs and checkpoints.")
+
+    kafka_bootstrap: str | None = Field(None, description="host:port,... of an external Kafka; unset = embedded.")
+    database_url: SecretStr | None = Field(
+        None, description="postgresql:// URL of an external server; unset = embedded."
+    )
+    redis_url: SecretStr | None = Field(
+        None, description="redis:// URL of an external Redis or Valkey; unset = embedded."
+    )
+    replication_factor: int = Field(1, ge=1, le=5, description="Copies of each topic; 3 outside one machine.")
+
+    java: Path | None = Field(None, description="A java program (17 or newer) to run the embedded Kafka with.")
+    cache_dir: Path | None = Field(None, description="Where downloads are kept; unset = the user's cache folder.")
+
+    day_zone: str = Field("America/New_York", description="Time zone whose midnights bound the 86400 s buckets.")
+    quote_sources: tuple[str, ...] = Field(
+        ("yahoo", "finnhub", "simulator"), description="Preference of sources for bars."
+    )
+    post_sources: tuple[str, ...] = Field((), description="Enabled post sources, for coverage; empty = those heard of.")
+    quotes_lateness_seconds: float = Field(5.0, ge=0, description="How long bars wait for late quotes, event time.")
+    posts_lateness_seconds: float = Field(120.0, ge=0, description="How long moods wait for late posts, event time.")
+
+    scorer: str = Field("auto", description="auto, lexicon, onnx:FOLDER or transformers:FOLDER-OR-NAME.")
+    scorer_url: str | None = Field(
+        None, description="http:// address of the scorer; unset = started beside the worker."
+    )
+    model: str = Field("ProsusAI/finbert", description="Model that auto looks for: a folder or a hub name.")
+
+    instance: str | None = Field(None, description="Name of this worker; unset = host and first free number.")
+    group_protocol: Literal["classic", "consumer"] = Field(
+        "classic", description="classic = static range; consumer = KIP-848."
+    )
+    consume_records: int = Field(1000, ge=1, le=10_000, description="Most records of one poll.")
+    commit_interval_ms: int = Field(100, ge=5, le=5000, description="Time between transactions of a stage.")
+    snapshot_interval_seconds: float = Field(5.0, gt=0, description="Time between snapshots of a partition.")
+    session_timeout_ms: int = Field(
+        10_000, ge=6000, le=300_000, description="When the broker gives up on a silent worker."
+    )
+
+    api_host: str = Field("127.0.0.1", description="Address the API listens on; others than loopback need an API key.")
+    api_port: int | None = Field(None, ge=0, le=65535, description="Port of the API; unset = remembered or free.")
+    api_key: SecretStr | None = Field(None, description="Key that callers must send when set.")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="Port of /metrics, /livez and /readyz of a worker; 0 = free."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then environment, then moodtape.toml."""
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
+
+    def public(self) -> dict[str, object]:
+        """Every setting as JSON values, secrets masked."""
+        return self.model_dump(mode="json")
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from arguments, environment and ``moodtape.toml``.
+
+    Raises:
+        UserError: a value is wrong; the message names the setting.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        settings = Settings(**given)  # type: ignore[arg-type]  # pydantic validates
+    except ValidationError as error:
+        lines = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise UserError("settings: " + "; ".join(lines)) from None
+    except ValueError as error:
+        raise UserError(f"moodtape.toml: {error}") from None
+    return settings.model_copy(update={"data_dir": settings.data_dir.expanduser().resolve()})

@@ -1,0 +1,1 @@
+"""One module a command; each parses arguments, calls one function, prints."""

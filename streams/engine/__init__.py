@@ -1,0 +1,1 @@
+"""Faust agents on channels, Kafka by librdkafka, one transaction per moment."""

@@ -125,8 +125,7 @@ def _without_logical_types(schema: Any) -> Any:
     return schema
 
 
-@cache
-def _dict_maker(kind: Any) -> Callable[[Any], dict[str, Any]]:
+def _make_dict_maker(kind: Any) -> Callable[[Any], dict[str, Any]]:
     names = tuple(f.name for f in fields(kind))
     values = attrgetter(*names)
     nested = [name for name in names if name in _NESTED and name != "mentions"]
@@ -145,8 +144,7 @@ def _dict_maker(kind: Any) -> Callable[[Any], dict[str, Any]]:
     return make
 
 
-@cache
-def _record_maker(kind: Any) -> Callable[[dict[str, Any]], Any]:
+def _make_record_maker(kind: Any) -> Callable[[dict[str, Any]], Any]:
     names = [f.name for f in fields(kind)]
     nested = [name for name in names if name in _NESTED and name != "mentions"]
     tuples = [f.name for f in fields(kind) if str(f.type).startswith("tuple")]
@@ -165,3 +163,7 @@ def _record_maker(kind: Any) -> Callable[[dict[str, Any]], Any]:
         return kind(**data)
 
     return make
+
+
+_dict_maker: Callable[[Any], Callable[[Any], dict[str, Any]]] = cache(_make_dict_maker)
+_record_maker: Callable[[Any], Callable[[dict[str, Any]], Any]] = cache(_make_record_maker)

@@ -1,0 +1,5 @@
+"""``python -m moodtape`` is ``moodtape``."""
+
+from .cli import main
+
+main()

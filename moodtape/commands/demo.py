@@ -1,0 +1,78 @@
+"""``moodtape demo``: the whole pipeline at work, on a recording or on the simulator."""
+
+import time
+from pathlib import Path
+
+import click
+
+from infra.errors import MoodtapeError, UserError
+from infra.log import configure_logging
+
+from ..options import Invocation, common
+from ..pipeline import counts, drained
+from ..running import Running, running
+from ..screen import Screen
+from ..supervisor import Child
+
+DRAIN_CHECK_SECONDS = 1.0
+
+
+class DemoFailed(MoodtapeError):
+    """The demo's producer gave up."""
+
+
+@click.command()
+@click.option(
+    "--recording", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Folder of a recording."
+)
+@click.option("--speed", help="max, or times real time [default: max with --recording, else 60].")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 12), help="Workers of each stage.")
+@click.option("--exit", "exit_", is_flag=True, help="End when all has drained; print counts.")
+@common
+def demo(call: Invocation, recording: Path | None, speed: str | None, workers: int, exit_: bool) -> None:
+    """Start everything, bring in a recording or the simulator, and show live moods, prices and correlations."""
+    if exit_ and recording is None:
+        raise UserError("--exit needs --recording: the simulator has no end")
+    configure_logging(call.settings.log_level if exit_ else "error", "demo")
+    started = time.monotonic()
+    with running(call.settings, workers, [_producer(recording, speed)], call.note) as pipeline:
+        if exit_:
+            _wait_until_drained(pipeline, call)
+            result = counts(pipeline.endpoints)
+            seconds = round(time.monotonic() - started, 1)
+            call.show({**result, "seconds": seconds}, _summary(result, seconds))
+        else:
+            Screen(call.settings, pipeline).show()
+
+
+def _producer(recording: Path | None, speed: str | None) -> Child:
+    if recording is None:
+        return Child("produce-simulator", ("produce", "simulator", "--speed", speed or "60"), once=True)
+    arguments = ("produce", "recording", str(recording.resolve()), "--speed", speed or "max")
+    return Child("produce-recording", arguments, once=True)
+
+
+def _wait_until_drained(pipeline: Running, call: Invocation) -> None:
+    producer = next(child for child in pipeline.supervisor.children if child.name.startswith("produce-"))
+    next_check = 0.0
+    while pipeline.turn():
+        if producer.finished is None:
+            continue
+        if producer.finished != 0:
+            log = call.settings.data_dir / "logs" / f"{producer.name}.log"
+            raise DemoFailed(f"the producer gave up; its last words: {_last_line(log)}")
+        if time.monotonic() >= next_check:
+            if drained(pipeline.endpoints):
+                return
+            next_check = time.monotonic() + DRAIN_CHECK_SECONDS
+    raise click.Abort
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else f"none; see {path}"
+
+
+def _summary(result: dict[str, dict[str, int]], seconds: float) -> str:
+    lines = [f"{kind}: " + ", ".join(f"{k} {v}" for k, v in values.items()) for kind, values in result.items()]
+    return "\n".join([*lines, f"{seconds} s"])

@@ -1,0 +1,107 @@
+"""The demo's live table: what the API says, once a second, in the terminal."""
+
+from typing import Any
+
+import httpx
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from infra.settings import Settings
+
+from .pipeline import api_url
+from .running import Running
+
+ASK_SECONDS = 2.0
+
+
+class Screen:
+    """Draws quotes, moods and correlations by symbol until Ctrl-C."""
+
+    def __init__(self, settings: Settings, pipeline: Running) -> None:
+        self._settings = settings
+        self._pipeline = pipeline
+        self._console = Console()
+
+    def show(self) -> None:
+        """Draw until a signal asks to stop."""
+        with Live(console=self._console, refresh_per_second=2, transient=False) as live:
+            while self._pipeline.turn():
+                live.update(self._frame())
+
+    def _frame(self) -> Group:
+        url = api_url(self._settings.data_dir)
+        overview = _ask(f"{url}/api/v1/overview") if url else None
+        head = Text(f"moodtape  {self._settings.data_dir}", style="bold")
+        if overview is None:
+            return Group(head, Text("waiting for the first figures ..."), self._processes())
+        return Group(head, draw(overview), self._further(url or ""))
+
+    def _processes(self) -> Text:
+        running = [child.name for child in self._pipeline.supervisor.children if child.running]
+        return Text("running: " + ", ".join(running), style="dim")
+
+    def _further(self, url: str) -> Text:
+        kafka = self._pipeline.endpoints.kafka
+        return Text(
+            f"API {url}/docs   schemas {url}/subjects\n"
+            f"kcat -b {kafka} -t mentions.v1 -C -s value=avro -r {url}\n"
+            "Ctrl-C stops everything and keeps the data",
+            style="dim",
+        )
+
+
+def _ask(url: str) -> Any:
+    try:
+        answer = httpx.get(url, timeout=ASK_SECONDS)
+    except httpx.HTTPError:
+        return None
+    return answer.json() if answer.status_code == httpx.codes.OK else None
+
+
+def draw(overview: dict[str, Any]) -> Table:
+    """The overview of the API as a table; what is not known is a dash, never a zero."""
+    table = Table(title=None, expand=False)
+    for name, justify in COLUMNS:
+        table.add_column(name, justify=justify)
+    for item in overview.get("items", []):
+        table.add_row(*_row(item))
+    return table
+
+
+COLUMNS: tuple[tuple[str, Any], ...] = (
+    ("symbol", "left"),
+    ("price", "right"),
+    ("change", "right"),
+    ("mood 5 min", "right"),
+    ("mentions", "right"),
+    ("r mood x return", "right"),
+    ("p", "right"),
+    ("best lag", "right"),
+    ("p best", "right"),
+    ("n eff", "right"),
+    ("status", "left"),
+)
+
+
+def _row(item: dict[str, Any]) -> list[str]:
+    quote, mood = item.get("quote") or {}, item.get("sentiment") or {}
+    related = item.get("correlation") or {}
+    return [
+        item["symbol"],
+        _figure(quote.get("price"), ".2f"),
+        _figure(quote.get("change_percent"), "+.2f", "%"),
+        _figure(mood.get("score"), "+.2f"),
+        _figure(mood.get("mentions"), "d"),
+        _figure(related.get("r"), "+.2f"),
+        _figure(related.get("p_value"), ".3f"),
+        _figure(related.get("best_lag"), "+d"),
+        _figure(related.get("p_best"), ".3f"),
+        _figure(related.get("n_effective"), ".0f"),
+        str(related.get("status") or "-"),
+    ]
+
+
+def _figure(value: float | int | None, form: str, unit: str = "") -> str:
+    return "-" if value is None else f"{value:{form}}{unit}"

@@ -1,0 +1,184 @@
+"""Runs the processes of one machine: starts them, starts again what dies, stops them in order.
+
+Writes ``<data_dir>/processes.json`` at every change, which ``moodtape status`` reads.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from infra.errors import UserError
+from infra.log import get_logger
+from infra.processes import ProcessId
+from infra.settings import Settings
+
+_log = get_logger(__name__)
+STOP_SECONDS = 12.0
+FIRST_DELAY_SECONDS = 0.5
+MOST_DELAY_SECONDS = 10.0
+HEALTHY_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class Child:
+    """One supervised process. ``once`` processes are not started again after they ended well."""
+
+    name: str
+    arguments: Sequence[str]
+    once: bool = False
+    restarts: int = 0
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    delay: float = FIRST_DELAY_SECONDS
+    due: float = 0.0
+    finished: int | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self.process is not None and self.process.poll() is None
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Keeps children running until told to stop."""
+
+    settings: Settings
+    environment: Mapping[str, str] = field(default_factory=dict)
+    children: list[Child] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def _file(self) -> Path:
+        return self.settings.data_dir / "processes.json"
+
+    def start(self, children: Sequence[Child]) -> None:
+        """Start processes; those that an earlier, killed supervisor left behind are ended first.
+
+        Raises:
+            UserError: another supervisor runs in this data folder.
+        """
+        if not self.children:
+            self._take_over()
+        for child in children:
+            self.children.append(child)
+            self._spawn(child)
+        self._write()
+
+    def tend(self) -> None:
+        """Look after the children once: notice deaths, start again what is due."""
+        changed = False
+        for child in self.children:
+            changed |= self._tend(child)
+        if changed:
+            self._write()
+
+    def _tend(self, child: Child) -> bool:
+        if child.finished is not None or child.running:
+            return False
+        if child.process is not None:
+            self._note_death(child, child.process.returncode)
+            return True
+        if time.monotonic() < child.due:
+            return False
+        child.restarts += 1
+        self._spawn(child)
+        return True
+
+    def _note_death(self, child: Child, code: int) -> None:
+        child.process = None
+        if child.once and code == 0:
+            child.finished = 0
+            return
+        if child.once and code in (UserError.exit_code,):
+            child.finished = code
+            return
+        lived = time.monotonic() - child.started
+        child.delay = FIRST_DELAY_SECONDS if lived > HEALTHY_SECONDS else min(child.delay * 2, MOST_DELAY_SECONDS)
+        child.due = time.monotonic() + child.delay
+        _log.warning("process died", name=child.name, code=code, again_in_seconds=child.delay)
+
+    def _spawn(self, child: Child) -> None:
+        logs = self.settings.data_dir / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        arguments = [*child.arguments, "--data-dir", str(self.settings.data_dir)]
+        with (logs / f"{child.name}.log").open("ab") as log:
+            child.process = subprocess.Popen(
+                [sys.executable, "-m", "moodtape", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, **self.environment},
+            )
+        child.started = time.monotonic()
+
+    def stop(self) -> None:
+        """SIGTERM to all, in reverse order of start; SIGKILL to those that do not end in time."""
+        alive = [child.process for child in reversed(self.children) if child.process is not None and child.running]
+        for process in alive:
+            process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        for process in alive:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                _log.warning("process killed, it did not end in time", pid=process.pid)
+                process.kill()
+                process.wait()
+        self._write()
+
+    def _write(self) -> None:
+        rows = [
+            {
+                "name": child.name,
+                "pid": child.process.pid if child.process else None,
+                "started": _started(child.process),
+                "running": child.running,
+                "restarts": child.restarts,
+            }
+            for child in self.children
+        ]
+        with self._lock:
+            _replace(self._file, rows)
+
+    def _take_over(self) -> None:
+        owner_file = self._file.with_name("supervisor.json")
+        owner = _process(_read(owner_file) or {})
+        if owner is not None and owner.pid != os.getpid() and owner.alive():
+            raise UserError(f"moodtape runs in {self.settings.data_dir} already (process {owner.pid})")
+        for left in filter(None, map(_process, _read(self._file) or [])):
+            left.stop(signal.SIGTERM, STOP_SECONDS)
+        me = ProcessId.of(os.getpid())
+        _replace(owner_file, {"pid": os.getpid(), "started": me.started if me else 0.0})
+
+
+def _process(row: Mapping[str, Any]) -> ProcessId | None:
+    pid, started = row.get("pid"), row.get("started")
+    return None if pid is None or started is None else ProcessId(pid, started)
+
+
+def _started(process: subprocess.Popen[bytes] | None) -> float | None:
+    found = ProcessId.of(process.pid) if process else None
+    return found.started if found else None
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _replace(path: Path, data: Any) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(data))
+    temporary.replace(path)

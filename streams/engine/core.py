@@ -1,0 +1,246 @@
+"""What happens to the records of one partition, without Kafka: decode, fold, move the watermark, encode.
+
+The core is deterministic: the same entries in the same order give the same outputs, however they are cut
+into chunks (clocks of a broadcasting stage are coalesced to one a chunk, as the contract allows).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from infra.clock import Now
+from infra.errors import PoisonError
+from schemas.clocks import Blind, Clock, Headers, NotAClock, parse_clock
+from schemas.codec import Codec, DecodeError, codec_for
+from schemas.deadletters import dead_letter_headers
+from schemas.topics import PARTITIONS, TOPICS, dead_letter_topic
+from streams.stage import Emit, Stage
+
+from .guard import Guard
+from .watermarks import Move, OriginKey, Watermark
+
+SNAPSHOT_VERSION = 1
+CURSOR_KEY = "cursor"
+WATERMARK_KEY = "watermark"
+_FOLD_PREFIX = "fold:"
+
+
+class Entry(NamedTuple):
+    """One record as it lies in the log; ``append_ms`` is the broker's time of it."""
+
+    topic: str
+    offset: int
+    append_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class Output(NamedTuple):
+    """One record to produce. ``partition`` None = by key."""
+
+    topic: str
+    partition: int | None
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class SnapshotVersionError(ValueError):
+    """The state was written by another version of the code and there is no way to read it."""
+
+
+class PartitionCore:
+    """One partition of one stage: its fold, its watermark, and where it stands in its inputs."""
+
+    def __init__(self, stage: Stage, partition: int, now: Now) -> None:
+        self.partition = partition
+        self.offsets: dict[str, int] = {}
+        self._stage = stage
+        self._now = now
+        self._fold = stage.fold()
+        self._guard = Guard(stage.name)
+        self._watermark = Watermark(expected_origins(stage, partition), stage.lateness)
+        self._decoders: dict[str, Codec] = {topic: codec_for(topic) for topic in stage.inputs}
+        self._encoders: dict[str, Codec] = {}
+        self._origin = f"{stage.inputs[0]}/{partition}"
+        self._pending: Clock | None = None
+
+    @property
+    def watermark(self) -> int | None:
+        """Microseconds UTC; None until every expected origin was heard."""
+        return self._watermark.time
+
+    def decode(self, entries: Sequence[Entry]) -> list[Any]:
+        """For each entry its record, its clock, or the error that reading it gave."""
+        return [self._decode(entry) for entry in entries]
+
+    def _decode(self, entry: Entry) -> Any:
+        try:
+            clock = parse_clock(entry.headers) if entry.headers else None
+            if clock is not None:
+                return clock
+            record = self._decoders[entry.topic].decode(entry.value)
+            key = TOPICS[entry.topic].key(record)
+            if entry.key != key.encode():
+                raise PoisonError("invalid", "the key is not the record's")
+        except (DecodeError, NotAClock, PoisonError, UnicodeError) as error:
+            return error
+        return record
+
+    def questions(self, decoded: Sequence[Any]) -> Sequence[str]:
+        """Texts to be scored before :meth:`run`."""
+        facts = [item for item in decoded if not isinstance(item, Clock | Exception)]
+        return self._fold.questions(facts) if facts else ()
+
+    def run(self, entries: Sequence[Entry], decoded: Sequence[Any], answers: Mapping[str, Any]) -> list[Output]:
+        """Fold the entries of one chunk; returns what must be produced, in order."""
+        out: list[Output] = []
+        for entry, item in zip(entries, decoded, strict=True):
+            move = self._watermark.read(entry.append_ms)
+            if move is not None:
+                self._forward(move, out)
+            if isinstance(item, Clock):
+                self._hear(entry, item, out)
+            elif isinstance(item, Exception):
+                out.append(self._dead_letter(entry, item))
+            else:
+                self._fact(entry, item, answers, out)
+        self._forward_pending(out)
+        return out
+
+    def _fact(self, entry: Entry, record: Any, answers: Mapping[str, Any], out: list[Output]) -> None:
+        try:
+            emitted = self._guard.fact(self._fold, entry.topic, record, self._watermark.time, answers)
+        except PoisonError as error:
+            out.append(self._dead_letter(entry, error))
+        else:
+            self._encode(emitted, out)
+
+    def _hear(self, entry: Entry, clock: Clock, out: list[Output]) -> None:
+        if clock.kind == "tick":
+            return
+        if clock.kind == "time":
+            self._fold.heard(clock)
+        move = self._watermark.hear(entry.topic, clock, entry.append_ms)
+        if move is not None:
+            self._forward(move, out)
+
+    def _forward(self, move: Move, out: list[Output]) -> None:
+        if move.kind == "time":
+            self._encode(self._fold.advance(move.time), out)
+        elif move.kind == "end":
+            self._encode(self._fold.flush(), out)
+        if not self._stage.clocked:
+            return
+        sources, blind = self._fold.clock_notes()
+        clock = Clock(kind=move.kind, origin=self._origin, time=move.time, sources=sources, blind=blind)
+        if self._stage.broadcast and clock.kind == "time":
+            self._coalesce(clock)
+            return
+        self._forward_pending(out)
+        self._write_clock(clock, out)
+
+    def _coalesce(self, clock: Clock) -> None:
+        earlier: Sequence[Blind] = self._pending.blind if self._pending else ()
+        self._pending = Clock(
+            kind="time", origin=clock.origin, time=clock.time, sources=clock.sources, blind=(*earlier, *clock.blind)
+        )
+
+    def _forward_pending(self, out: list[Output]) -> None:
+        if self._pending is not None:
+            self._write_clock(self._pending, out)
+            self._pending = None
+
+    def _write_clock(self, clock: Clock, out: list[Output]) -> None:
+        headers = clock.headers()
+        partitions = range(PARTITIONS) if self._stage.broadcast else (self.partition,)
+        for topic in self._stage.clocked:
+            out.extend(Output(topic, partition, None, None, headers) for partition in partitions)
+
+    def _encode(self, emitted: Sequence[Emit], out: list[Output]) -> None:
+        for topic, key, record in emitted:
+            codec = self._encoders.get(topic)
+            if codec is None:
+                codec = self._encoders[topic] = codec_for(topic)
+            out.append(Output(topic, None, key.encode(), codec.encode(record), []))
+
+    def _dead_letter(self, entry: Entry, error: Exception) -> Output:
+        headers = dead_letter_headers(
+            topic=entry.topic,
+            partition=self.partition,
+            offset=entry.offset,
+            stage=self._stage.name,
+            error=type(error).__name__,
+            message=str(error),
+            reason=getattr(error, "reason", "undecodable"),
+            attempts=1,
+            group=group_of(self._stage.name),
+            failed_at=self._now(),
+            original=entry.headers,
+        )
+        return Output(dead_letter_topic(entry.topic), self.partition, entry.key, entry.value, headers)
+
+    def dump(self) -> Iterator[tuple[str, bytes | None]]:
+        """Snapshot: what changed since the last one, and where the partition stands."""
+        for key, value in self._fold.dump():
+            yield _FOLD_PREFIX + key, value
+        yield CURSOR_KEY, self._cursor()
+
+    def position(self) -> list[tuple[str, bytes]]:
+        """What a stage with several inputs writes with every commit.
+
+        How two inputs interleaved is not in the log, so where the watermark stood is written down.
+        """
+        return [(WATERMARK_KEY, self._cursor())] if len(self._stage.inputs) > 1 else []
+
+    def _cursor(self) -> bytes:
+        return msgspec.msgpack.encode([SNAPSHOT_VERSION, self.offsets, self._watermark.dump()])
+
+    def load(self, entries: Mapping[str, bytes]) -> None:
+        """Take back the newest value of each key of a snapshot into a fresh core.
+
+        Raises:
+            SnapshotVersionError: the snapshot is of another version.
+        """
+        for key, value in sorted(entries.items()):
+            if key.startswith(_FOLD_PREFIX):
+                self._fold.load(key.removeprefix(_FOLD_PREFIX), value)
+        if CURSOR_KEY in entries:
+            self.offsets, watermark = _read_cursor(entries[CURSOR_KEY])
+            self._watermark.load(watermark)
+
+    def settle(self, entries: Mapping[str, bytes]) -> None:
+        """After the silent fold: stand at the committed watermark, emitting nothing."""
+        if WATERMARK_KEY not in entries:
+            return
+        _, watermark = _read_cursor(entries[WATERMARK_KEY])
+        self._watermark.load(watermark)
+        if self._watermark.time is not None:
+            self._fold.advance(self._watermark.time)
+        if self._watermark.told == "end":
+            self._fold.flush()
+
+
+def group_of(stage: str) -> str:
+    """Consumer group of a stage."""
+    return f"moodtape.{stage}"
+
+
+def expected_origins(stage: Stage, partition: int) -> list[OriginKey] | None:
+    """Which origins must be heard in a partition of a stage; None for a first stage, which learns them."""
+    origins: list[OriginKey] = []
+    for topic, upstream in zip(stage.inputs, stage.upstream, strict=True):
+        if upstream is None:
+            return None
+        numbers = range(PARTITIONS) if stage.fan_in else (partition,)
+        origins.extend((topic, f"{upstream}/{number}") for number in numbers)
+    return origins
+
+
+def _read_cursor(data: bytes) -> tuple[dict[str, int], list[Any]]:
+    version, offsets, watermark = msgspec.msgpack.decode(data)
+    if version != SNAPSHOT_VERSION:
+        raise SnapshotVersionError(f"snapshot version {version}, this code reads {SNAPSHOT_VERSION}")
+    return offsets, watermark

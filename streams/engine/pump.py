@@ -1,0 +1,307 @@
+"""The Kafka thread of a worker: polls, hands out chunks, commits. Everything durable happens here, in order."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from infra import metrics
+from infra.clock import Now
+from infra.errors import FatalError
+from infra.kafka import consumer_config, is_fatal
+from infra.log import get_logger
+from infra.settings import Settings
+from streams.stage import Stage
+
+from .chunks import Chunk, Finished, Handover, Owned
+from .core import PartitionCore, group_of
+from .failpoints import failpoint
+from .messages import entry_of
+from .restore import Restorer
+from .transactions import Transactions
+
+_log = get_logger(__name__)
+POLL_SECONDS = 0.02
+DRAIN_SECONDS = 2.0
+PATIENCE_SECONDS = 30.0
+LAG_EVERY_SECONDS = 5.0
+
+
+class Pump:
+    """Moves chunks from Kafka to the agent and their results back, in one transaction a moment.
+
+    Args:
+        send: hands a chunk to the agent; called in the Kafka thread, must not block.
+        handover: where the agent puts what it finished.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        settings: Settings,
+        bootstrap: str,
+        instance: str,
+        *,
+        send: Callable[[Chunk], None],
+        handover: Handover,
+        now: Now,
+    ) -> None:
+        self._stage = stage
+        self._settings = settings
+        self._send = send
+        self._handover = handover
+        self._now = now
+        self._stop = threading.Event()
+        self._owned: dict[int, Owned] = {}
+        self._pending: list[Finished] = []
+        self._pending_since: float | None = None
+        self._next_commit = 0.0
+        self._next_lag = 0.0
+        self._paused = False
+        self.beaten = time.monotonic()
+        self.assigned = False
+        self._eager = settings.group_protocol == "classic"
+        self._restorer = Restorer(bootstrap, stage.name, self.beat)
+        self._transactions = Transactions(bootstrap, stage.name, instance)
+        self._consumer = Consumer(self._consumer_config(bootstrap, instance))
+
+    def _consumer_config(self, bootstrap: str, instance: str) -> dict[str, object]:
+        settings = self._settings
+        if self._eager:
+            membership: dict[str, object] = {
+                "partition.assignment.strategy": "range",
+                "group.instance.id": instance,
+                "session.timeout.ms": settings.session_timeout_ms,
+                "heartbeat.interval.ms": min(2000, settings.session_timeout_ms // 3),
+            }
+        else:
+            membership = {"group.protocol": "consumer", "group.remote.assignor": "range"}
+        return consumer_config(bootstrap, group_of(self._stage.name), **membership)
+
+    def beat(self) -> None:
+        """Tell the watchdog that this thread is alive."""
+        self.beaten = time.monotonic()
+
+    def stop(self) -> None:
+        """Ask the thread to finish what is under way, commit and leave; called from any thread."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Poll until stopped.
+
+        Raises:
+            FatalError: the process must end and be started again.
+        """
+        self._transactions.start(self.beat)
+        self._consumer.subscribe(
+            list(self._stage.inputs), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lost
+        )
+        try:
+            while not self._stop.is_set():
+                self._turn()
+            self._give_up(list(self._owned.values()))
+        finally:
+            self._owned.clear()
+            self._consumer.close()
+
+    def _turn(self) -> None:
+        self.beat()
+        self._check_failure()
+        messages = self._poll()
+        if messages:
+            self._hand_out(messages)
+        elif not self._paused:
+            self._note_markers()
+        self._commit_if_due()
+        self._make_room()
+        self._report_lag()
+
+    def _poll(self) -> list[Message]:
+        messages: list[Message] = self._consumer.consume(
+            min(self._stage.consume_records, self._settings.consume_records), POLL_SECONDS
+        )
+        good = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                good.append(message)
+            elif is_fatal(error):
+                raise FatalError(f"consumer: {error.str()}")
+            elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise FatalError(f"consumer: {error.str()}; run `moodtape topics create`")
+        return good
+
+    def _hand_out(self, messages: Sequence[Message]) -> None:
+        """Cut one poll into one chunk per topic and partition, in the order of the log."""
+        ordered = sorted(messages, key=lambda m: (m.topic(), m.partition()))
+        groups = [(key, list(group)) for key, group in groupby(ordered, key=lambda m: (m.topic(), m.partition()))]
+        positions = self._positions([key for key, _ in groups])
+        for (topic, partition), group in groups:
+            owned = self._owned.get(partition)
+            if owned is None:
+                continue
+            metrics.RECORDS_IN.labels(topic).inc(len(group))
+            self._hand_over(owned, topic, positions[topic, partition], group)
+
+    def _hand_over(self, owned: Owned, topic: str, end: int, messages: Sequence[Message]) -> None:
+        due = time.monotonic() >= owned.snapshot_at
+        if due:
+            owned.snapshot_at = time.monotonic() + self._settings.snapshot_interval_seconds
+        owned.in_flight += 1
+        owned.read[topic] = end
+        self._send(Chunk(owned, topic, end, [entry_of(m) for m in messages], due))
+
+    def _positions(self, keys: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        asked = [TopicPartition(topic, partition) for topic, partition in keys]
+        return {(tp.topic, tp.partition): tp.offset for tp in self._consumer.position(asked)}
+
+    def _note_markers(self) -> None:
+        """The log's last offsets may be transaction markers: an empty chunk commits the position behind them."""
+        keys = [(topic, number) for number in self._owned for topic in self._stage.inputs]
+        for (topic, number), position in self._positions(keys).items():
+            owned = self._owned[number]
+            if position > owned.read.get(topic, 0):
+                self._hand_over(owned, topic, position, [])
+
+    def _make_room(self) -> None:
+        """Bound what is in flight: wait a little, then pause the partitions and keep polling."""
+        limit = self._stage.chunks_in_flight
+        if self._in_flight() >= limit and not self._paused:
+            deadline = time.monotonic() + 1.0
+            while self._in_flight() >= limit and time.monotonic() < deadline:
+                self._handover.wait(0.05)
+                self._commit_if_due()
+            if self._in_flight() >= limit:
+                self._consumer.pause(self._consumer.assignment())
+                self._paused = True
+        elif self._paused and self._in_flight() < limit // 2:
+            self._consumer.resume(self._consumer.assignment())
+            self._paused = False
+
+    def _in_flight(self) -> int:
+        return sum(owned.in_flight for owned in self._owned.values())
+
+    def _collect(self) -> None:
+        for item in self._handover.take():
+            item.owned.in_flight -= 1
+            if item.owned.live:
+                self._pending.append(item)
+
+    def _commit_if_due(self) -> None:
+        self._collect()
+        if self._pending and time.monotonic() >= self._next_commit:
+            self._commit()
+            self._next_commit = time.monotonic() + self._settings.commit_interval_ms / 1000
+
+    def _commit(self) -> None:
+        if not self._pending:
+            return
+        failpoint("before-produce")
+        self.beat()
+        if self._transactions.commit(self._pending, self._consumer, self.beat):
+            for item in self._pending:
+                item.owned.committed[item.topic] = item.end
+                for output in item.outputs:
+                    metrics.RECORDS_OUT.labels(output.topic).inc()
+            self._pending.clear()
+            self._pending_since = None
+            return
+        self._pending_since = self._pending_since or time.monotonic()
+        if time.monotonic() - self._pending_since > PATIENCE_SECONDS:
+            raise FatalError("transactions keep failing")
+
+    def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self.beat()
+        numbers = self._co_partitioned(partitions)
+        offsets = consumer.committed(partitions, timeout=30) if partitions else []
+        committed: dict[int, dict[str, int]] = {number: {} for number in numbers}
+        for tp in offsets:
+            if tp.offset >= 0:
+                committed[tp.partition][tp.topic] = tp.offset
+        cores = [PartitionCore(self._stage, number, self._now) for number in numbers]
+        if cores:
+            self._restorer.restore(cores, committed)
+        for core in cores:
+            read = dict(committed[core.partition])
+            due = time.monotonic() + self._settings.snapshot_interval_seconds
+            self._owned[core.partition] = Owned(core, committed[core.partition], read, due)
+        targets = [
+            TopicPartition(tp.topic, tp.partition, tp.offset if tp.offset >= 0 else OFFSET_BEGINNING) for tp in offsets
+        ]
+        if self._eager:
+            consumer.assign(targets)
+        else:
+            consumer.incremental_assign(targets)
+        self._paused = False
+        self.assigned = True
+        _log.info("assigned", stage=self._stage.name, partitions=numbers)
+
+    def _co_partitioned(self, partitions: Sequence[TopicPartition]) -> list[int]:
+        by_topic = {topic: {tp.partition for tp in partitions if tp.topic == topic} for topic in self._stage.inputs}
+        sets = list(by_topic.values())
+        if any(numbers != sets[0] for numbers in sets):
+            raise FatalError(f"the group's assignment splits partitions that belong together: {by_topic}")
+        return sorted(sets[0])
+
+    def _revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self.beat()
+        numbers = {tp.partition for tp in partitions}
+        self._give_up([owned for number, owned in self._owned.items() if number in numbers])
+        for number in numbers:
+            self._owned.pop(number, None)
+        if self._eager:
+            consumer.unassign()
+        else:
+            consumer.incremental_unassign(partitions)
+
+    def _give_up(self, leaving: Sequence[Owned]) -> None:
+        """Wait briefly for what is under way, commit it with a last snapshot, let go of the rest."""
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while any(owned.in_flight for owned in leaving) and time.monotonic() < deadline:
+            self._handover.wait(0.02)
+            self._collect()
+            self._check_failure()
+        self._collect()
+        for owned in leaving:
+            if owned.in_flight == 0:
+                self._snapshot_last(owned)
+        self._commit()
+        for owned in leaving:
+            owned.live = False
+        self._pending = [item for item in self._pending if item.owned.live]
+
+    def _snapshot_last(self, owned: Owned) -> None:
+        # Nothing of the partition is in flight, so the agent does not touch its core.
+        if not owned.read:
+            return
+        topic, end = next(iter(owned.read.items()))
+        self._pending.append(Finished(owned, topic, end, (), tuple(owned.core.dump())))
+
+    def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        raise FatalError(f"lost {len(partitions)} partitions to another member")
+
+    def _check_failure(self) -> None:
+        failure = self._handover.failure
+        if failure is not None:
+            raise FatalError(f"agent: {failure!r}") from failure
+
+    def _report_lag(self) -> None:
+        if time.monotonic() < self._next_lag:
+            return
+        self._next_lag = time.monotonic() + LAG_EVERY_SECONDS
+        for owned in self._owned.values():
+            for topic in self._stage.inputs:
+                self._report_lag_of(owned, topic)
+
+    def _report_lag_of(self, owned: Owned, topic: str) -> None:
+        try:
+            _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, owned.partition), cached=True)
+        except KafkaException:
+            return
+        if high >= 0:
+            lag = max(0, high - owned.committed.get(topic, 0))
+            metrics.CONSUMER_LAG.labels(topic, str(owned.partition)).set(lag)
+        if owned.core.watermark is not None:
+            metrics.WATERMARK.labels(str(owned.partition)).set(owned.core.watermark / 1e6)

@@ -1,0 +1,127 @@
+"""Bring the state of partitions back: newest snapshot, then the inputs up to the committed offsets, silently."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from infra import metrics
+from infra.errors import FatalError
+from infra.kafka import consumer_config, is_fatal
+from infra.log import get_logger
+from infra.offsets import log_ends
+from schemas.topics import state_topic
+
+from .core import Entry, PartitionCore
+from .messages import entry_of
+
+_log = get_logger(__name__)
+_EMPTY: dict[str, bytes] = {}
+STALL_SECONDS = 60.0
+
+
+class Restorer:
+    """Restores cores from the topics; used while nothing of the partitions is being read."""
+
+    def __init__(self, bootstrap: str, stage: str, beat: Callable[[], None]) -> None:
+        self._stage = stage
+        self._bootstrap = bootstrap
+        self._beat = beat
+        self._config = consumer_config(bootstrap, f"moodtape.{stage}.restore", **{"enable.partition.eof": False})
+
+    def restore(self, cores: Sequence[PartitionCore], committed: dict[int, dict[str, int]]) -> None:
+        """Fill fresh cores so that they stand at the committed offsets (partition -> topic -> offset)."""
+        started = time.monotonic()
+        consumer = Consumer(self._config)
+        try:
+            entries = self._read_state(consumer, [core.partition for core in cores])
+            for core in cores:
+                core.load(entries.get(core.partition, _EMPTY))
+            replayed = self._fold_silently(consumer, cores, committed)
+            for core in cores:
+                core.settle(entries.get(core.partition, _EMPTY))
+        finally:
+            consumer.close()
+        seconds = time.monotonic() - started
+        metrics.RESTORE_SECONDS.set(seconds)
+        _log.info(
+            "restored",
+            partitions=len(cores),
+            entries=sum(map(len, entries.values())),
+            replayed=replayed,
+            seconds=round(seconds, 3),
+        )
+
+    def _read_state(self, consumer: Consumer, partitions: Sequence[int]) -> dict[int, dict[str, bytes]]:
+        """Newest value of each key, up to the HIGH watermark.
+
+        Not up to the last stable offset: an open transaction of a zombie would hide the newest snapshot.
+        """
+        topic = state_topic(self._stage)
+        found: dict[int, dict[str, bytes]] = {partition: {} for partition in partitions}
+
+        def take(entry: Entry, partition: int) -> None:
+            key = (entry.key or b"").decode().partition(":")[2]
+            if entry.value is None:
+                found[partition].pop(key, None)
+            else:
+                found[partition][key] = entry.value
+
+        ends = log_ends(self._bootstrap, [topic])
+        spans = {(topic, p): (0, ends[topic, p]) for p in partitions if ends[topic, p] > 0}
+        self._read(consumer, spans, take)
+        return found
+
+    def _fold_silently(
+        self, consumer: Consumer, cores: Sequence[PartitionCore], committed: dict[int, dict[str, int]]
+    ) -> int:
+        by_partition = {core.partition: core for core in cores}
+        count = 0
+        spans = {}
+        for core in cores:
+            for topic, end in committed[core.partition].items():
+                start = core.offsets.get(topic, 0)
+                if end > start:
+                    spans[topic, core.partition] = (start, end)
+                core.offsets[topic] = max(end, start)
+
+        def take(entry: Entry, partition: int) -> None:
+            nonlocal count
+            core = by_partition[partition]
+            if entry.offset < committed[partition][entry.topic]:
+                core.run([entry], core.decode([entry]), {})
+                count += 1
+
+        self._read(consumer, spans, take)
+        return count
+
+    def _read(
+        self,
+        consumer: Consumer,
+        spans: dict[tuple[str, int], tuple[int, int]],
+        take: Callable[[Entry, int], None],
+    ) -> None:
+        """Read each (topic, partition) from start to end, ends excluded; markers advance the position too."""
+        if not spans:
+            return
+        consumer.assign([TopicPartition(t, p, start) for (t, p), (start, _) in spans.items()])
+        left = dict(spans)
+        progressed = time.monotonic()
+        while left:
+            self._beat()
+            messages = consumer.consume(2000, 0.05)
+            for message in messages:
+                error = message.error()
+                if error is not None:
+                    if is_fatal(error):
+                        raise KafkaException(error)
+                    continue
+                take(entry_of(message), message.partition())
+            if messages:
+                progressed = time.monotonic()
+            elif time.monotonic() - progressed > STALL_SECONDS:
+                raise FatalError(f"{self._stage}: state cannot be read to its end: {sorted(left)}")
+            for position in consumer.position([TopicPartition(t, p) for t, p in left]):
+                if position.offset >= left[position.topic, position.partition][1]:
+                    del left[position.topic, position.partition]
+        consumer.unassign()

@@ -1,0 +1,146 @@
+"""One Kafka transaction for everything a moment of a stage has to say: outputs, snapshots, offsets."""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from infra import metrics
+from infra.errors import FatalError
+from infra.kafka import producer_config
+from infra.log import get_logger
+from schemas.topics import state_topic
+
+from .chunks import Finished
+from .core import Output
+from .failpoints import failpoint
+
+_log = get_logger(__name__)
+CALL_SECONDS = 10.0
+TRANSACTION_TIMEOUT_MS = 10_000
+RETRY_SECONDS = 30.0
+
+# Said to a worker that lost its place: another process has it.
+_FENCED = frozenset(
+    {
+        KafkaError._FENCED,
+        KafkaError.INVALID_PRODUCER_EPOCH,
+        KafkaError.PRODUCER_FENCED,
+        KafkaError.FENCED_INSTANCE_ID,
+        KafkaError.INVALID_PRODUCER_ID_MAPPING,
+    }
+)
+
+
+class Transactions:
+    """The transactional producer of one worker."""
+
+    def __init__(self, bootstrap: str, stage: str, instance: str) -> None:
+        self._state_topic = state_topic(stage)
+        self._producer = Producer(
+            producer_config(
+                bootstrap,
+                **{
+                    "transactional.id": f"moodtape.{stage}.{instance}",
+                    "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+                },
+            )
+        )
+        self._refused: KafkaError | None = None
+
+    def start(self, beat: Callable[[], None]) -> None:
+        """Take over the transactional id: an older process of this name is fenced, its transaction aborted."""
+        self._insist(lambda: self._producer.init_transactions(CALL_SECONDS), beat)
+
+    def commit(self, finished: Sequence[Finished], consumer: Consumer, beat: Callable[[], None]) -> bool:
+        """Write chunks and their offsets, all or nothing.
+
+        Returns:
+            False when the group is between two generations: nothing was written, call again later.
+
+        Raises:
+            FatalError: this worker was fenced, or the broker refuses for good.
+        """
+        started = time.monotonic()
+        try:
+            self._producer.begin_transaction()
+            for item in finished:
+                self._write(item)
+            failpoint("produced")
+            self._send_offsets(finished, consumer, beat)
+            failpoint("offsets-sent")
+            self._insist(lambda: self._producer.commit_transaction(CALL_SECONDS), beat)
+        except KafkaException as error:
+            self._abort(error, beat)
+            return False
+        failpoint("committed")
+        metrics.COMMITS.labels("committed").inc()
+        metrics.COMMIT_SECONDS.observe(time.monotonic() - started)
+        return True
+
+    def _write(self, item: Finished) -> None:
+        for output in item.outputs:
+            self._produce(output)
+        partition = item.owned.partition
+        for key, value in item.state:
+            self._produce(Output(self._state_topic, partition, f"{partition}:{key}".encode(), value, []))
+
+    def _produce(self, output: Output) -> None:
+        topic, partition, key, value, headers = output
+        while True:
+            try:
+                self._producer.produce(
+                    topic,
+                    value,
+                    key,
+                    -1 if partition is None else partition,
+                    on_delivery=self._on_delivery,
+                    headers=headers or None,
+                )
+            except BufferError:
+                self._producer.poll(0.05)
+            else:
+                return
+
+    def _on_delivery(self, error: KafkaError | None, message: object) -> None:
+        if error is not None:
+            self._refused = error
+
+    def _send_offsets(self, finished: Sequence[Finished], consumer: Consumer, beat: Callable[[], None]) -> None:
+        ends: dict[tuple[str, int], int] = {}
+        for item in finished:
+            ends[item.topic, item.owned.partition] = item.end
+        offsets = [TopicPartition(topic, partition, end) for (topic, partition), end in ends.items()]
+        self._insist(
+            lambda: self._producer.send_offsets_to_transaction(
+                offsets, consumer.consumer_group_metadata(), CALL_SECONDS
+            ),
+            beat,
+        )
+
+    def _insist(self, call: Callable[[], None], beat: Callable[[], None]) -> None:
+        """Repeat a call of the transaction API while the client says that repeating may help."""
+        deadline = time.monotonic() + RETRY_SECONDS
+        while True:
+            beat()
+            try:
+                call()
+            except KafkaException as error:
+                if not error.args[0].retriable() or time.monotonic() > deadline:
+                    raise
+                metrics.RETRIES.labels("transaction").inc()
+                time.sleep(0.05 + 0.1 * random.random())  # noqa: S311  # jitter
+            else:
+                return
+
+    def _abort(self, error: KafkaException, beat: Callable[[], None]) -> None:
+        cause: KafkaError = error.args[0]
+        metrics.COMMITS.labels("aborted").inc()
+        if cause.fatal() or cause.code() in _FENCED:
+            raise FatalError(f"fenced: {cause.str()}") from error
+        _log.warning("transaction aborted, will be repeated", error=cause.name(), text=cause.str())
+        try:
+            self._insist(lambda: self._producer.abort_transaction(CALL_SECONDS), beat)
+        except KafkaException as second:
+            raise FatalError(f"abort failed: {second.args[0].str()}") from second

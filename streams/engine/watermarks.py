@@ -1,0 +1,127 @@
+"""The watermark of one partition of one stage: the minimum over the clocks of its origins.
+
+Pure: time enters only as the clocks and the broker's append times of the records that were read.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from schemas.clocks import Clock
+
+IDLE_AFTER_MS = 300_000
+_NEVER = 1 << 62
+
+State = Literal["live", "ended", "idle"]
+Kind = Literal["time", "end", "idle"]
+OriginKey = tuple[str, str]
+
+
+@dataclass(slots=True)
+class _Origin:
+    time: int | None = None
+    state: State = "live"
+    append_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What downstream must be told: the watermark stands at ``time``, or the partition ended, or went idle."""
+
+    kind: Kind
+    time: int = 0
+
+
+class Watermark:
+    """Follows the clocks of one partition.
+
+    Args:
+        expected: (input topic, origin) of every origin that must be heard before the watermark is set; None
+            for a first stage, whose origins are those seen in the log.
+        lateness: microseconds subtracted from the minimum.
+
+    A first stage drops an origin as idle when the append time of the record just read is 5 minutes past that
+    of the origin's last clock; inner stages time nothing out.
+    """
+
+    def __init__(self, expected: Iterable[OriginKey] | None, lateness: int = 0) -> None:
+        self._first_stage = expected is None
+        self._unheard: set[OriginKey] = set(expected or ())
+        self._lateness = lateness
+        self._origins: dict[OriginKey, _Origin] = {}
+        self._told: Kind | None = None
+        self._idle_check_ms = _NEVER
+        self.time: int | None = None
+
+    @property
+    def told(self) -> Kind | None:
+        """Kind of the clock that was forwarded last."""
+        return self._told
+
+    def read(self, append_ms: int) -> Move | None:
+        """A record (fact, clock or tick) was read that the broker appended at ``append_ms``."""
+        if append_ms <= self._idle_check_ms:
+            return None
+        for origin in self._origins.values():
+            if origin.state == "live" and append_ms - origin.append_ms > IDLE_AFTER_MS:
+                origin.state = "idle"
+        self._plan_idle_check()
+        return self._settle()
+
+    def hear(self, topic: str, clock: Clock, append_ms: int) -> Move | None:
+        """A clock with an origin was read."""
+        key = (topic, clock.origin)
+        self._unheard.discard(key)
+        origin = self._origins.setdefault(key, _Origin())
+        origin.append_ms = append_ms
+        if clock.kind == "time":
+            origin.state = "live"
+            origin.time = clock.time if origin.time is None else max(origin.time, clock.time)
+        else:
+            origin.state = "ended" if clock.kind == "end" else "idle"
+        if self._first_stage:
+            self._plan_idle_check()
+        return self._settle()
+
+    def _plan_idle_check(self) -> None:
+        live = [o.append_ms for o in self._origins.values() if o.state == "live"]
+        self._idle_check_ms = min(live) + IDLE_AFTER_MS if live else _NEVER
+
+    def _settle(self) -> Move | None:
+        if self._unheard:
+            return None
+        live = [o.time for o in self._origins.values() if o.state == "live" and o.time is not None]
+        if live:
+            return self._rise(min(live) - self._lateness)
+        ended = all(o.state == "ended" for o in self._origins.values())
+        return self._tell("end" if ended else "idle")
+
+    def _rise(self, candidate: int) -> Move | None:
+        rose = self.time is None or candidate > self.time
+        if rose:
+            self.time = candidate
+        # An origin that comes back must hold downstream again, also when it comes back behind.
+        if not rose and self._told == "time":
+            return None
+        self._told = "time"
+        assert self.time is not None  # noqa: S101  # set in this or an earlier call
+        return Move("time", self.time)
+
+    def _tell(self, kind: Kind) -> Move | None:
+        if self._told == kind:
+            return None
+        self._told = kind
+        return Move(kind)
+
+    def dump(self) -> list[Any]:
+        """Everything, as plain lists."""
+        origins = [[t, o, v.time, v.state, v.append_ms] for (t, o), v in sorted(self._origins.items())]
+        return [self.time, self._told, origins]
+
+    def load(self, data: list[Any]) -> None:
+        """Take back :meth:`dump`."""
+        self.time, self._told, origins = data
+        self._origins = {(t, o): _Origin(time, state, append) for t, o, time, state, append in origins}
+        self._unheard -= set(self._origins)
+        if self._first_stage:
+            self._plan_idle_check()

@@ -1,0 +1,191 @@
+"""A worker process: a Faust app whose agent reads chunks from a channel, with the Kafka thread beside it.
+
+Faust gives the agent, its stream and the supervision of services; its own Kafka transport is switched off.
+"""
+
+import asyncio
+import faulthandler
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import faust
+from faust.app.base import BootStrategy
+from mode import Service
+
+from infra.clock import now_micros
+from infra.endpoints import Endpoints
+from infra.errors import FatalError
+from infra.log import get_logger
+from infra.metrics import Health, serve_health
+from infra.settings import Settings
+from streams.stage import Stage
+
+from .chunks import Chunk, Finished, Handover
+from .failpoints import failpoint
+from .instances import claim_instance
+from .pump import Pump
+
+_log = get_logger(__name__)
+# send_offsets_to_transaction ignores its timeout and may hang for ever after a broker restart.
+SILENCE_SECONDS = 25.0
+STOP_SECONDS = 8.0
+_NO_ANSWERS: Mapping[str, Any] = {}
+
+
+class _NoKafka(BootStrategy):  # type: ignore[misc]  # Faust is untyped here
+    enable_kafka = False
+    enable_kafka_consumer = False
+    enable_kafka_producer = False
+    enable_web = False
+
+
+async def process_chunk(stage: Stage, chunk: Chunk) -> Finished | None:
+    """What the agent does with a chunk: decode, ask for scores, fold. None if its partition was given up."""
+    owned = chunk.owned
+    if not owned.live:
+        return Finished(owned, chunk.topic, chunk.end, ())
+    core = owned.core
+    decoded = core.decode(chunk.entries)
+    answers = _NO_ANSWERS
+    if stage.ask is not None:
+        questions = core.questions(decoded)
+        if questions:
+            answers = await stage.ask(questions)
+    outputs = core.run(chunk.entries, decoded, answers) if chunk.entries else []
+    core.offsets[chunk.topic] = chunk.end
+    state: list[tuple[str, bytes | None]] = list(core.position())
+    if chunk.snapshot:
+        state.extend(core.dump())
+    failpoint("folded")
+    return Finished(owned, chunk.topic, chunk.end, outputs, state)
+
+
+class PumpService(Service):  # type: ignore[misc]  # mode is untyped here
+    """Runs the Kafka thread beside the agents and ends the process when it falls silent or fails."""
+
+    def __init__(self, pump: Pump, channel: Any, inbox: "asyncio.Queue[Chunk]", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._pump = pump
+        self._channel = channel
+        self._inbox = inbox
+        self._thread = threading.Thread(target=self._run, name="kafka", daemon=True)
+
+    async def on_start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._pump.run()
+        except FatalError as error:
+            _end(str(error), FatalError.exit_code)
+        except BaseException as error:  # noqa: BLE001  # a thread that dies silently would look healthy
+            _log.error("kafka thread failed", exc_info=error)
+            _end(repr(error), FatalError.exit_code)
+
+    @Service.task
+    async def _feed(self) -> None:
+        while not self.should_stop:
+            chunk = await self._inbox.get()
+            await self._channel.send(value=chunk)
+
+    @Service.task
+    async def _watch(self) -> None:
+        while not self.should_stop:
+            await self.sleep(1.0)
+            if time.monotonic() - self._pump.beaten > SILENCE_SECONDS:
+                faulthandler.dump_traceback(file=sys.__stderr__ or sys.stderr)
+                _end(f"the Kafka thread is silent for {SILENCE_SECONDS:.0f} s", 72)
+
+    async def on_stop(self) -> None:
+        """Let the thread commit and leave the group."""
+        self._pump.stop()
+        await asyncio.to_thread(self._thread.join, STOP_SECONDS)
+
+
+def _end(why: str, code: int) -> None:
+    _log.critical("worker ends, to be started again from its last commit", why=why)
+    sys.stderr.flush()
+    os._exit(code)
+
+
+class _App(faust.App):  # type: ignore[misc]  # Faust is untyped here
+    BootStrategy = _NoKafka
+
+
+def build_app(stage: Stage, settings: Settings) -> Any:
+    """The Faust app of one stage, with Kafka switched off."""
+    return _App(
+        f"moodtape-{stage.name}",
+        broker="kafka://unused",
+        datadir=str(settings.data_dir / "faust" / stage.name),
+        web_enabled=False,
+    )
+
+
+def run_stage(stage: Stage, settings: Settings, endpoints: Endpoints) -> None:
+    """Run one worker of a stage until SIGTERM or SIGINT; a second signal ends it at once."""
+    instance = claim_instance(settings.data_dir, stage.name, settings.instance)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    app = build_app(stage, settings)
+    channel = app.channel(maxsize=stage.chunks_in_flight * 4)
+    handover = Handover()
+    inbox: asyncio.Queue[Chunk] = asyncio.Queue()
+
+    @app.agent(channel, name=stage.name)
+    async def _agent(chunks: Any) -> None:
+        async for chunk in chunks:
+            try:
+                finished = await process_chunk(stage, chunk)
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:  # Faust would acknowledge and go on
+                handover.fail(error)
+                raise
+            if finished is not None:
+                handover.put(finished)
+
+    pump = Pump(
+        stage,
+        settings,
+        endpoints.kafka,
+        instance.name,
+        send=lambda chunk: _hand_to(loop, inbox, chunk),
+        handover=handover,
+        now=now_micros,
+    )
+    app.service(PumpService(pump, channel, inbox))
+    health = Health()
+    health.ready["assignment"] = lambda: None if pump.assigned else "no partitions assigned yet"
+    port = serve_health(health, settings.metrics_port)
+    _log.info("worker starts", stage=stage.name, instance=instance.name, metrics_port=port)
+    loop.run_until_complete(_serve(app, loop))
+
+
+def _hand_to(loop: asyncio.AbstractEventLoop, inbox: "asyncio.Queue[Chunk]", chunk: Chunk) -> None:
+    loop.call_soon_threadsafe(inbox.put_nowait, chunk)
+
+
+async def _serve(app: Any, loop: asyncio.AbstractEventLoop) -> None:
+    stopped = asyncio.Event()
+
+    def on_signal() -> None:
+        if stopped.is_set():
+            os._exit(143)
+        stopped.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    await app.start()
+    app.flow_control.resume()
+    waiter = asyncio.ensure_future(stopped.wait())
+    crashed = asyncio.ensure_future(app.wait_until_stopped())
+    await asyncio.wait({waiter, crashed}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.set()
+    await app.stop()

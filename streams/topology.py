@@ -1,0 +1,99 @@
+"""The flow on one page: topic -> fold -> topic, in the direction in which the data moves."""
+
+from collections.abc import Callable
+
+from infra.grid import Grid
+from infra.instruments import InstrumentTable
+from infra.settings import Settings
+from schemas.topics import BARS, CORRELATIONS, MENTIONS, QUOTES, RAW_POSTS, RAW_QUOTES, SENTIMENT
+
+from .bars import BarsFold
+from .correlations import CorrelationsFold
+from .matching import Matcher
+from .moods import MoodsFold
+from .posts import PostsFold
+from .quotes import QuotesFold
+from .stage import Ask, Stage
+
+SECOND = 1_000_000
+
+
+def quotes(settings: Settings, instruments: InstrumentTable) -> Stage:
+    """Raw prices, validated, deduplicated, flagged."""
+    grid = Grid(settings.day_zone)
+    return Stage(
+        name="quotes",
+        inputs=(RAW_QUOTES,),
+        upstream=(None,),
+        clocked=(QUOTES,),
+        lateness=round(settings.quotes_lateness_seconds * SECOND),
+        fold=lambda: QuotesFold(instruments.knows, grid),
+    )
+
+
+def bars(settings: Settings) -> Stage:
+    """Prices folded into bars of four lengths, with indicators."""
+    grid = Grid(settings.day_zone)
+    return Stage(
+        name="bars",
+        inputs=(QUOTES,),
+        upstream=(RAW_QUOTES,),
+        clocked=(BARS,),
+        fold=lambda: BarsFold(settings.quote_sources, grid),
+    )
+
+
+def posts(settings: Settings, instruments: InstrumentTable, ask: Ask) -> Stage:
+    """Raw posts, deduplicated, matched with instruments, scored. Writes posts.v1 and mentions.v1."""
+    matcher = Matcher(instruments)
+    return Stage(
+        name="posts",
+        inputs=(RAW_POSTS,),
+        upstream=(None,),
+        clocked=(MENTIONS,),
+        broadcast=True,
+        lateness=round(settings.posts_lateness_seconds * SECOND),
+        fold=lambda: PostsFold(matcher),
+        ask=ask,
+        consume_records=256,
+        chunks_in_flight=24,
+    )
+
+
+def moods(settings: Settings) -> Stage:
+    """Mentions folded into moods of four lengths; every partition hears all partitions of the posts."""
+    grid = Grid(settings.day_zone)
+    return Stage(
+        name="moods",
+        inputs=(MENTIONS,),
+        upstream=(RAW_POSTS,),
+        fan_in=True,
+        clocked=(SENTIMENT,),
+        fold=lambda: MoodsFold(grid, settings.post_sources),
+    )
+
+
+def correlations(settings: Settings) -> Stage:
+    """Moods held against bars."""
+    grid = Grid(settings.day_zone)
+    return Stage(
+        name="correlations",
+        inputs=(BARS, SENTIMENT),
+        upstream=(QUOTES, MENTIONS),
+        clocked=(CORRELATIONS,),
+        fold=lambda: CorrelationsFold(grid),
+    )
+
+
+STAGES = ("quotes", "bars", "posts", "moods", "correlations")
+
+
+def stage_named(
+    name: str, settings: Settings, load_instruments: Callable[[], InstrumentTable], ask: Callable[[], Ask]
+) -> Stage:
+    """The stage of a name of :data:`STAGES`; instruments and scorer are only reached for where needed."""
+    if name == "quotes":
+        return quotes(settings, load_instruments())
+    if name == "posts":
+        return posts(settings, load_instruments(), ask())
+    return {"bars": bars, "moods": moods, "correlations": correlations}[name](settings)

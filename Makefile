@@ -1,0 +1,62 @@
+# One front door: `make help` lists what there is.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RECORDING ?=
+SHELL := /bin/bash
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test unit check lint types layers bench clean lock
+
+help: ## Show this list.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+setup: $(VENV)/.ready ## Install everything into .venv (nothing outside it).
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "moodtape needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
+	  || { echo "python's venv module is missing (on Debian: apt-get install python3-venv)"; exit 2; }
+	@echo "setup: installing pinned packages into $(VENV) (about 900 MB, once)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv
+	@UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install -q --require-hashes -r requirements.lock
+	@UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+	@echo "setup: done. Next: make demo"
+
+demo: setup ## Run the whole pipeline here and show it live (RECORDING=folder plays a recording).
+	@$(BIN)/moodtape demo $(if $(RECORDING),--recording "$(RECORDING)")
+
+test: setup ## Run the whole test suite against real servers.
+	@$(BIN)/python -m pytest
+	@echo "tests passed. Next: make check"
+
+unit: setup ## Run the tests that need no server.
+	@$(BIN)/python -m pytest tests/unit tests/contracts -m "not services"
+
+check: lint types layers ## Lint, types, layers, tests with coverage: what CI runs.
+	@$(BIN)/python -m coverage run -m pytest
+	@$(BIN)/python -m coverage report --fail-under=95 --include="schemas/*,infra/grid.py,streams/bars.py,streams/quotes.py,streams/indicators.py,streams/moods.py,streams/correlations.py,streams/statistics.py,streams/posts.py,streams/matching.py,streams/text.py,streams/engine/core.py,streams/engine/watermarks.py"
+	@echo "check passed."
+
+lint: setup
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+types: setup
+	@$(BIN)/mypy
+
+layers: setup
+	@$(BIN)/lint-imports
+
+bench: setup ## Measure the engine beside its alternatives (minutes).
+	@$(BIN)/python -m bench.engine
+
+lock: setup ## Pin the newest versions again.
+	@$(BIN)/uv pip compile pyproject.toml --extra embedded --extra onnx --extra dev --universal --generate-hashes --no-header --no-annotate --upgrade -q -o requirements.lock
+
+clean: ## Remove .venv, caches and the demo's data.
+	@test ! -x $(BIN)/moodtape || $(BIN)/moodtape down >/dev/null 2>&1 || true
+	@rm -rf $(VENV) .moodtape .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .import_linter_cache
+	@echo "clean: done. Downloads stay in the user's cache folder (moodtape doctor names it)."

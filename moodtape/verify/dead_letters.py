@@ -1,0 +1,148 @@
+"""Topics of dead letters against the table ``dead_letter``."""
+
+import base64
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from schemas.deadletters import NotADeadLetter, parse_dead_letter
+from schemas.topics import dead_letter_topic
+
+from .account import Edge
+from .reading import Span, TopicReader, require
+from .rows import Row, differences
+from .stored import Await, PartitionedRows
+from .tables import Store
+
+TABLE = "dead_letter"
+COLUMNS = (
+    *("origin_topic", "origin_partition", "origin_offset", "stage", "reason", "error", "message", "attempts"),
+    *("consumer_group", "key", "value", "headers"),
+)
+
+
+class Letter(NamedTuple):
+    """One dead letter as the topic has it: its own offset and the columns that its row must have."""
+
+    offset: int
+    columns: Mapping[str, Any]
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What may be stored only once: the original's place, who gave it up, its value."""
+        said = self.columns
+        names = ("origin_topic", "origin_partition", "origin_offset", "consumer_group", "value")
+        return tuple(said[name] for name in names)
+
+    @property
+    def name(self) -> str:
+        """The original's place, for people."""
+        said = self.columns
+        return f"{said['origin_topic']} {said['origin_partition']} {said['origin_offset']} ({said['reason']})"
+
+
+def letters_edge(reader: TopicReader, store: Store, topic: str, wait: Await) -> Edge:
+    """Account for the dead letters of one topic.
+
+    A sink that died may have written a letter twice; the second is a duplicate and has no row.
+    """
+    letters = dead_letter_topic(topic)
+    edge = Edge(f"{letters} -> {TABLE}")
+    spans = require(reader.spans(letters), letters)
+    edge.notes += wait(letters, spans)
+    rows = PartitionedRows(store.rows(TABLE, COLUMNS, {"dlq_topic": letters}), spans)
+    walk = LetterWalk(edge)
+    for span in spans:
+        walk.walk(span.partition, letters_of_span(reader, span), rows.of(span.partition))
+    for row in rows.unfounded({span.partition: span.high for span in reader.spans(letters)}):
+        walk.stray(row)
+    return edge
+
+
+def letters_of_span(reader: TopicReader, span: Span) -> Iterator[Letter]:
+    """The dead letters of one partition, in order."""
+    for message in reader.messages(span):
+        yield Letter(message.offset(), letter_columns(span, message))
+
+
+def letter_columns(span: Span, message: Any) -> Mapping[str, Any]:
+    """What the row of a dead letter must hold; its own place where the headers do not tell the original's."""
+    headers = message.headers()
+    bytes_ = {"key": message.key(), "value": message.value()}
+    try:
+        letter = parse_dead_letter(headers)
+    except NotADeadLetter:
+        place = {"origin_topic": span.topic, "origin_partition": span.partition, "origin_offset": message.offset()}
+        return {**place, "reason": "undecodable", "consumer_group": "", **bytes_, "headers": readable(headers or [])}
+    return {
+        "origin_topic": _storable(letter.topic),
+        "origin_partition": letter.partition,
+        "origin_offset": letter.offset,
+        "stage": _storable(letter.stage),
+        "reason": _storable(letter.reason),
+        "error": _storable(letter.error),
+        "message": _storable(letter.message),
+        "attempts": letter.attempts,
+        "consumer_group": _storable(letter.group),
+        **bytes_,
+        "headers": readable(letter.headers),
+    }
+
+
+def readable(headers: list[tuple[str, bytes]]) -> list[list[Any]]:
+    """Headers as the table keeps them: names with texts; what is no storable text as base64."""
+    return [[_storable(name), _text(value)] for name, value in headers]
+
+
+def _text(value: bytes | None) -> Any:
+    if value is None:
+        return None
+    text = value.decode(errors="replace")
+    if text.encode() == value and "\x00" not in text:
+        return text
+    return {"base64": base64.b64encode(value).decode()}
+
+
+def _storable(text: str) -> str:
+    return text.replace("\x00", "\ufffd")
+
+
+class LetterWalk:
+    """Compares letters and rows, both in order of the letter's offset."""
+
+    def __init__(self, edge: Edge) -> None:
+        self.edge = edge
+        self._stored: set[tuple[Any, ...]] = set()
+
+    def walk(self, partition: int, letters: Iterator[Letter], rows: Iterator[Row]) -> None:
+        """Account for one partition."""
+        row = next(rows, None)
+        for letter in letters:
+            self.edge.facts_in += 1
+            while row is not None and row["topic_offset"] < letter.offset:
+                self.stray(row)
+                row = next(rows, None)
+            if row is not None and row["topic_offset"] == letter.offset:
+                self._compare(partition, letter, row)
+                row = next(rows, None)
+            elif letter.identity in self._stored:
+                self.edge.duplicates += 1
+            else:
+                self.edge.blame("missing", f"{letter.name} (partition {partition} offset {letter.offset}) has no row")
+        while row is not None:
+            self.stray(row)
+            row = next(rows, None)
+
+    def stray(self, row: Row) -> None:
+        """Blame a row that is one too many."""
+        self.edge.facts_out += 1
+        origin = f"{row['origin_topic']} {row['origin_partition']} {row['origin_offset']} ({row['reason']})"
+        place = f"partition {row['topic_partition']} offset {row['topic_offset']}"
+        self.edge.blame("extra", f"{origin}: a row that no letter stands for, or a second one ({place})")
+
+    def _compare(self, partition: int, letter: Letter, row: Row) -> None:
+        self.edge.facts_out += 1
+        self._stored.add(letter.identity)
+        wrong = differences(row, letter.columns)
+        if wrong:
+            place = f"partition {partition} offset {letter.offset}"
+            self.edge.blame("altered", f"{letter.name} ({place}): {', '.join(wrong)}")

@@ -1,0 +1,174 @@
+"""Reading a topic from end to end, with a plain consumer that belongs to no group."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
+
+from infra.errors import ServiceUnavailable, UserError
+from infra.kafka import consumer_config, is_fatal
+from schemas.clocks import Clock, parse_clock
+from schemas.codec import DecodeError, codec_for
+
+TIMEOUT_SECONDS = 20.0
+# A producer that died holds its partition's readers back for at most its transaction timeout.
+SILENCE_SECONDS = 60.0
+BATCH = 2000
+POLL_SECONDS = 0.05
+EOF = KafkaError._PARTITION_EOF
+Headers = list[tuple[str, bytes]]
+
+
+class Fact(NamedTuple):
+    """One record of a log as it stands there. ``record`` is None where the value cannot be decoded."""
+
+    offset: int
+    record: Any
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class Heard(NamedTuple):
+    """A clock as it stands in a log."""
+
+    offset: int
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Offsets of one partition: ``low`` is the first that is still held, ``high`` follows the last."""
+
+    topic: str
+    partition: int
+    low: int
+    high: int
+
+
+class TopicReader:
+    """Reads committed records only. Use as a context manager."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        config = consumer_config(bootstrap, "moodtape.verify")
+        # One partition at a time is read: prefetch deeper than a stage does.
+        config |= {"enable.partition.eof": True, "queued.min.messages": 20_000, "queued.max.messages.kbytes": 16_384}
+        self._consumer = Consumer(config)
+
+    def __enter__(self) -> "TopicReader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+    def spans(self, topic: str) -> list[Span]:
+        """What each partition of a topic holds now; empty where there is no such topic.
+
+        Raises:
+            ServiceUnavailable: Kafka does not answer.
+        """
+        try:
+            found = self._consumer.list_topics(topic, TIMEOUT_SECONDS).topics[topic]
+            if found.error is not None:
+                return []
+            return [self._span(topic, partition) for partition in sorted(found.partitions)]
+        except KafkaException as error:
+            raise ServiceUnavailable(f"Kafka does not answer: {error.args[0].str()}") from error
+
+    def _span(self, topic: str, partition: int) -> Span:
+        low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT_SECONDS)
+        return Span(topic, partition, low, high)
+
+    def messages(self, span: Span) -> Iterator[Any]:
+        """Every record between the offsets of a span, clocks included, in order.
+
+        Raises:
+            ServiceUnavailable: Kafka falls silent before the end.
+        """
+        if span.low >= span.high:
+            return
+        self._consumer.assign([TopicPartition(span.topic, span.partition, span.low)])
+        try:
+            yield from self._until(span)
+        finally:
+            self._consumer.unassign()
+
+    def _until(self, span: Span) -> Iterator[Any]:
+        here = TopicPartition(span.topic, span.partition)
+        silent = 0.0
+        while True:
+            batch = self._consumer.consume(BATCH, POLL_SECONDS)
+            for message in batch:
+                if message.error() is not None:
+                    if self._is_end(message.error(), message, span):
+                        return
+                elif message.offset() >= span.high:
+                    return
+                else:
+                    yield message
+            # The log's last offsets may be transaction markers, which no message stands for.
+            position = self._consumer.position([here])[0].offset
+            if position != OFFSET_INVALID and position >= span.high:
+                return
+            silent = 0.0 if batch else silent + POLL_SECONDS
+            if silent >= SILENCE_SECONDS:
+                raise ServiceUnavailable(
+                    f"{span.topic}/{span.partition} cannot be read beyond offset {position} of {span.high}: "
+                    "an unfinished transaction stands there, or Kafka is gone"
+                )
+
+    @staticmethod
+    def _is_end(error: KafkaError, message: Any, span: Span) -> bool:
+        if error.code() == EOF:
+            return bool(message.offset() >= span.high)
+        if is_fatal(error) or not error.retriable():
+            raise ServiceUnavailable(f"{span.topic}/{span.partition}: {error.str()}")
+        return False
+
+    def facts(self, span: Span) -> Iterator[Fact | Heard]:
+        """The records of a span decoded: facts, and between them the clocks."""
+        codec = codec_for(span.topic)
+        for message in self.messages(span):
+            headers = message.headers() or []
+            clock = _clock(headers)
+            if clock is not None:
+                yield Heard(message.offset(), clock)
+                continue
+            value = message.value()
+            try:
+                record = codec.decode(value)
+            except DecodeError:
+                record = None
+            yield Fact(message.offset(), record, message.key(), value, headers)
+
+    def committed(self, group: str, spans: list[Span]) -> dict[int, int]:
+        """Offset that a consumer group has come to in each partition; the log's start where it has none."""
+        consumer = Consumer(consumer_config(self._bootstrap, group))
+        try:
+            found = consumer.committed([TopicPartition(s.topic, s.partition) for s in spans], TIMEOUT_SECONDS)
+        except KafkaException as error:
+            raise ServiceUnavailable(f"Kafka does not answer: {error.args[0].str()}") from error
+        finally:
+            consumer.close()
+        lows = {s.partition: s.low for s in spans}
+        return {tp.partition: tp.offset if tp.offset >= 0 else lows[tp.partition] for tp in found}
+
+
+def _clock(headers: Headers) -> Clock | None:
+    try:
+        return parse_clock(headers)
+    except ValueError:
+        return None
+
+
+def require(spans: list[Span], topic: str) -> list[Span]:
+    """The spans of a topic that must exist.
+
+    Raises:
+        UserError: there is no such topic.
+    """
+    if not spans:
+        raise UserError(f"topic {topic} does not exist; run `moodtape topics create`")
+    return spans

@@ -1,0 +1,173 @@
+"""The tables as they must look: for each topic its table, its logical key, and the columns of a record."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from infra.errors import ServiceUnavailable
+from schemas.records import Bar, Indicators, Mention, Quote, ScoredPost, SentimentScore, SourceBar
+from schemas.topics import BARS, CORRELATIONS, GAPS, INSTRUMENTS, MENTIONS, POSTS, QUOTES, SENTIMENT, TOPICS
+
+Columns = Mapping[str, Any]
+PLACE = ("topic_partition", "topic_offset")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Where the records of a topic are stored.
+
+    Attributes:
+        topic: the records' topic.
+        name: the table.
+        key: names of the fields that make the logical key, the revision among them.
+        columns: values of every column of ours for a record.
+        once: whether a logical key may stand in the topic only once.
+    """
+
+    topic: str
+    name: str
+    key: tuple[str, ...]
+    columns: Callable[[Any], Columns]
+    once: Callable[[Any], bool] = lambda _: True
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The columns that are compared."""
+        return tuple(self.columns(_blank(TOPICS[self.topic].record)))
+
+    @property
+    def compacted(self) -> bool:
+        """Whether older records of a key may be gone from the topic."""
+        return TOPICS[self.topic].retention_ms is None
+
+    def key_of(self, record: Any) -> tuple[Any, ...]:
+        """Logical key of a record, with its revision."""
+        values = tuple(getattr(record, name) for name in self.key)
+        return (*values, record.bar.interval if record.bar else 0) if isinstance(record, Quote) else values
+
+
+def plain(record: Any) -> Columns:
+    """Columns of a record that has only plain fields."""
+    return {field.name: getattr(record, field.name) for field in fields(record)}
+
+
+def quote_columns(record: Quote) -> Columns:
+    """The source's own bar lies in columns ``bar_...``."""
+    bar = record.bar
+    inner = {f"bar_{f.name}": None if bar is None else getattr(bar, f.name) for f in fields(SourceBar)}
+    return {**{k: v for k, v in plain(record).items() if k != "bar"}, **inner}
+
+
+def bar_columns(record: Bar) -> Columns:
+    """Each indicator is a column."""
+    inner = {f.name: getattr(record.indicators, f.name) for f in fields(Indicators)}
+    return {**{k: v for k, v in plain(record).items() if k != "indicators"}, **inner}
+
+
+def post_columns(record: ScoredPost) -> Columns:
+    """The sentiment's parts are columns, the mentions a list of objects."""
+    mood = record.sentiment
+    inner = {f.name: None if mood is None else getattr(mood, f.name) for f in fields(SentimentScore)}
+    outer = {k: v for k, v in plain(record).items() if k != "sentiment"}
+    return {**outer, **inner, "mentions": [asdict(mention) for mention in record.mentions]}
+
+
+def not_late(record: Quote | ScoredPost) -> bool:
+    """Late facts are not deduplicated, so they may come twice."""
+    return "late" not in record.flags
+
+
+TABLES = (
+    Table(QUOTES, "quote", ("source", "symbol", "event_time", "sequence", "revision"), quote_columns, not_late),
+    Table(BARS, "bar", ("symbol", "interval", "start", "revision"), bar_columns),
+    Table(POSTS, "post", ("source", "post_id", "revision"), post_columns, not_late),
+    Table(MENTIONS, "mention", ("symbol", "source", "post_id", "revision"), plain, not_late),
+    Table(SENTIMENT, "sentiment", ("symbol", "interval", "start", "revision"), plain),
+    Table(
+        CORRELATIONS,
+        "correlation",
+        ("symbol", "interval", "window", "event_time", "pair", "method", "revision"),
+        plain,
+    ),
+    Table(GAPS, "gap", ("source", "stream", "start", "event_time"), plain),
+    # A compacted topic: a symbol comes again whenever the listing changes.
+    Table(INSTRUMENTS, "instrument", ("symbol",), plain, lambda _: False),
+)
+
+
+def only_author_gone(record: Any, row: Mapping[str, Any], wrong: list[str]) -> bool:
+    """Whether a row differs only as the rows of a deleted post do: no author, no url."""
+    return (
+        isinstance(record, ScoredPost | Mention)
+        and set(wrong) <= {"author", "url"}
+        and all(row[name] is None for name in wrong)
+    )
+
+
+def _blank(kind: Any) -> Any:
+    """A record of a kind with nothing in it, to learn its columns."""
+    needed = {f.name: None for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING}
+    return kind(**needed)
+
+
+class Store:
+    """Reads the tables as they were at one moment. Use as a context manager."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __enter__(self) -> "Store":
+        try:
+            self._connection = psycopg.connect(self._url, row_factory=dict_row, application_name="moodtape verify")
+        except psycopg.OperationalError as error:
+            raise ServiceUnavailable(f"the database does not answer: {str(error).strip()}") from None
+        self._connection.read_only = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def rows(self, table: str, columns: tuple[str, ...], where: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Live rows in order of partition and offset, streamed."""
+        wanted = {"replay": "live", **where}
+        query = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY topic_partition, topic_offset").format(
+            sql.SQL(", ").join(map(sql.Identifier, (*PLACE, *columns))),
+            sql.Identifier(table),
+            sql.SQL(" AND ").join(sql.SQL("{} = {}").format(sql.Identifier(k), sql.Placeholder(k)) for k in wanted),
+        )
+        with self._connection.transaction(), self._connection.cursor("rows", binary=True) as cursor:
+            cursor.itersize = 5000
+            cursor.execute(query, wanted)
+            yield from cursor
+
+    def stored_to(self, topic: str) -> dict[int, int]:
+        """For each partition of a topic how far a sink has stored it."""
+        with self._connection.transaction():
+            found = self._connection.execute(
+                "SELECT partition, max(next_offset) AS next FROM sink_offset"
+                " WHERE replay = 'live' AND topic = %s GROUP BY partition",
+                (topic,),
+            ).fetchall()
+        return {row["partition"]: row["next"] for row in found}
+
+    def deleted_posts(self) -> set[tuple[str, str]]:
+        """Source and identity of every post that a row says is deleted."""
+        with self._connection.transaction():
+            found = self._connection.execute("SELECT DISTINCT source, post_id FROM post WHERE deleted").fetchall()
+        return {(row["source"], row["post_id"]) for row in found}
+
+    def kept_after_deletion(self, table: str) -> list[str]:
+        """Rows of deleted posts that still say who wrote them or where, named by source and identity."""
+        query = sql.SQL(
+            "SELECT kept.source, kept.post_id, kept.revision FROM {} AS kept"
+            " WHERE (kept.author IS NOT NULL OR kept.url IS NOT NULL) AND EXISTS (SELECT FROM post AS gone"
+            " WHERE gone.deleted AND gone.source = kept.source AND gone.post_id = kept.post_id"
+            " AND gone.revision >= kept.revision)"
+        ).format(sql.Identifier(table))
+        with self._connection.transaction():
+            found = self._connection.execute(query).fetchall()
+        return [f"{row['source']} {row['post_id']} {row['revision']}" for row in found]

@@ -1,0 +1,235 @@
+"""The newest of each symbol into Redis or Valkey: group ``moodtape.sink.latest``.
+
+=========================== ===================================================================================
+key                         what it holds
+=========================== ===================================================================================
+``quote:TSLA``              hash: the fields of Quote
+``sentiment:TSLA:300``      hash: the fields of Sentiment of that interval
+``correlation:TSLA:300``    hash: one field for each ``<pair>:<method>:<window>``, a Correlation as JSON
+channel ``updates``         JSON ``{"table", "replay", "symbols", "max_event_time"}``, one for each table in a chunk
+=========================== ===================================================================================
+
+Fields are named as in Avro; numbers and texts as they are, lists, maps and records as JSON, truth as ``true`` and
+``false``, times in microseconds since 1970 UTC; a field that is null is absent. A script writes only what is newer by
+(event_time, revision), so order and repetition do not matter. Keys expire 7 days after they were written last.
+"""
+
+import json
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from random import SystemRandom
+from typing import Any
+
+import redis
+from confluent_kafka import Message
+
+from infra.clock import now_micros
+from infra.endpoints import Endpoints
+from infra.errors import FatalError, TransientError
+from infra.log import get_logger
+from infra.metrics import Health, serve_health
+from infra.settings import Settings
+from schemas.codec import DecodeError, codec_for, to_dict
+from schemas.topics import CORRELATIONS, QUOTES, SENTIMENT
+
+from .ledger import Bounds, Part
+from .log import Chunk, KafkaLog
+from .loop import SinkLoop, stop_on_signals, watch
+from .reading import is_clock
+from .retry import is_transient
+from .rows import LIVE, TABLE_OF_TOPIC
+
+SINK = "latest"
+GROUP = "moodtape.sink.latest"
+CHANNEL = "updates"
+TOPICS = (QUOTES, SENTIMENT, CORRELATIONS)
+EXPIRE_SECONDS = 7 * 86_400
+_LOG = get_logger(__name__)
+# KEYS: the hash. ARGV: event_time, revision, seconds to live, then field, value, field, value ...
+_WHOLE = """
+local held = redis.call('HMGET', KEYS[1], 'event_time', 'revision')
+if held[1] then
+  local time, revision = tonumber(held[1]), tonumber(held[2])
+  if time > tonumber(ARGV[1]) or (time == tonumber(ARGV[1]) and revision >= tonumber(ARGV[2])) then return 0 end
+end
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], unpack(ARGV, 4))
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return 1
+"""
+# KEYS: the hash. ARGV: event_time, revision, seconds to live, field, JSON with event_time and revision.
+_FIELD = """
+local text = redis.call('HGET', KEYS[1], ARGV[4])
+if text then
+  local held = cjson.decode(text)
+  if held.event_time > tonumber(ARGV[1])
+    or (held.event_time == tonumber(ARGV[1]) and held.revision >= tonumber(ARGV[2])) then return 0 end
+end
+redis.call('HSET', KEYS[1], ARGV[4], ARGV[5])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One write: a hash, or with ``field`` one field of it. ``order`` is (event_time, revision)."""
+
+    table: str
+    symbol: str
+    key: str
+    field: str | None
+    order: tuple[int, int]
+    values: tuple[str, ...]
+
+
+def entry_of(topic: str, record: Any) -> Entry:
+    """What is to be written for a record of one of ``TOPICS``."""
+    table, order = TABLE_OF_TOPIC[topic], (record.event_time, record.revision)
+    fields = to_dict(record)
+    if topic == QUOTES:
+        return Entry(table, record.symbol, f"quote:{record.symbol}", None, order, hash_fields(fields))
+    key = f"{table}:{record.symbol}:{record.interval}"
+    if topic == SENTIMENT:
+        return Entry(table, record.symbol, key, None, order, hash_fields(fields))
+    field = f"{record.pair}:{record.method}:{record.window}"
+    return Entry(table, record.symbol, key, field, order, (json.dumps(fields),))
+
+
+def hash_fields(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """A record's fields as a flat sequence of names and texts; those that are null are left out."""
+    return tuple(text for name, value in fields.items() if value is not None for text in (name, _text(value)))
+
+
+def newest(entries: Iterable[Entry]) -> list[Entry]:
+    """The entries that the store would hold in the end: of those for one place the newest, the first of equals."""
+    held: dict[tuple[str, str | None], Entry] = {}
+    for entry in entries:
+        place = (entry.key, entry.field)
+        if place not in held or entry.order > held[place].order:
+            held[place] = entry
+    return list(held.values())
+
+
+def update_messages(entries: Iterable[Entry]) -> list[str]:
+    """What the channel is told about a chunk: a message for each table in it."""
+    tables: dict[str, list[Entry]] = {}
+    for entry in entries:
+        tables.setdefault(entry.table, []).append(entry)
+    return [
+        json.dumps(
+            {
+                "table": table,
+                "replay": LIVE,
+                "symbols": sorted({entry.symbol for entry in found}),
+                "max_event_time": max(entry.order[0] for entry in found),
+            }
+        )
+        for table, found in tables.items()
+    ]
+
+
+class LatestStore:
+    """Redis or Valkey as a :class:`sinks.loop.Store`."""
+
+    name = SINK
+
+    def __init__(self, redis_url: str) -> None:
+        self._client = redis.Redis.from_url(
+            redis_url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30, decode_responses=True
+        )
+        self._whole = self._client.register_script(_WHOLE)
+        self._field = self._client.register_script(_FIELD)
+
+    def place(self, bounds: Mapping[Part, Bounds]) -> dict[Part, int]:
+        """Go on where the group is; from the log's start where it is nowhere or where that is gone.
+
+        Raises:
+            TransientError: the server is away; reading waits for it.
+        """
+        self._guarded(self._client.ping)
+        return {part: self._start(part, held) for part, held in bounds.items()}
+
+    def write(self, chunk: Chunk) -> bool:
+        """Write a chunk, then tell the channel. Always True: writing twice does no harm.
+
+        Raises:
+            TransientError: the server is away; part of the chunk may be written.
+            FatalError: the server says what only a person can mend.
+        """
+        entries = newest(_entries(chunk.messages))
+        if entries:
+            self._guarded(lambda: self._write(entries))
+        return True
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()
+
+    def _write(self, entries: Sequence[Entry]) -> None:
+        with self._client.pipeline(transaction=False) as pipe:
+            for entry in entries:
+                script, names = (self._whole, ()) if entry.field is None else (self._field, (entry.field,))
+                script(keys=[entry.key], args=[*entry.order, EXPIRE_SECONDS, *names, *entry.values], client=pipe)
+            for message in update_messages(entries):
+                pipe.publish(CHANNEL, message)
+            pipe.execute()
+
+    def _guarded(self, call: Any) -> None:
+        try:
+            call()
+        except redis.RedisError as error:
+            if is_transient(error):
+                raise TransientError(f"redis: {error}") from error
+            raise FatalError(f"redis: {type(error).__name__}: {error}") from error
+
+    @staticmethod
+    def _start(part: Part, held: Bounds) -> int:
+        if held.committed is None:
+            return held.low
+        if held.low <= held.committed <= held.high:
+            return held.committed
+        _LOG.warning("offset outside the log: reading from its start", topic=part.topic, partition=part.partition)
+        return held.low
+
+
+def run_latest(settings: Settings, endpoints: Endpoints, stop: threading.Event | None = None) -> None:
+    """Run the sink until SIGTERM, or until ``stop`` is set.
+
+    Raises:
+        FatalError: the process must be started again.
+    """
+    stop = stop_on_signals() if stop is None else stop
+    health = Health()
+    store = LatestStore(endpoints.redis)
+    with closing(store), closing(KafkaLog(settings, endpoints.kafka, GROUP, TOPICS)) as log:
+        loop = SinkLoop(log, store, now_micros, SystemRandom())
+        watch(loop, health)
+        _LOG.info("sink started", sink=SINK, port=serve_health(health, settings.metrics_port))
+        loop.run(stop)
+    _LOG.info("sink stopped", sink=SINK)
+
+
+def _entries(messages: Iterable[Message]) -> Iterable[Entry]:
+    for message in messages:
+        if is_clock(message):
+            continue
+        try:
+            record = codec_for(message.topic()).decode(message.value())
+        except DecodeError as error:
+            # The sink of the database makes the dead letter; a second one would count it twice.
+            _LOG.warning(
+                "skipped",
+                topic=message.topic(),
+                partition=message.partition(),
+                offset=message.offset(),
+                text=str(error),
+            )
+            continue
+        yield entry_of(message.topic(), record)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,198 @@
+"""The Kafka side of a sink: the partitions of this process, chunks of them, and where they stand."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import (
+    OFFSET_INVALID,
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from infra.errors import FatalError, ServiceUnavailable, TransientError
+from infra.kafka import admin_client, consumer_config, is_fatal
+from infra.log import get_logger
+from infra.settings import Settings
+
+from .ledger import Bounds, Part
+
+_LOG = get_logger(__name__)
+_TIMEOUT_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What one poll gave: messages, and for each partition that moved where the chunk begins and ends.
+
+    ``ends`` lies behind clocks and transaction markers too; a chunk may hold no message at all.
+    """
+
+    messages: Sequence[Message]
+    begins: Mapping[Part, int]
+    ends: Mapping[Part, int]
+
+
+class KafkaLog:
+    """The partitions that the group gave this process, read from where :meth:`seek` says and not before."""
+
+    def __init__(self, settings: Settings, bootstrap: str, group: str, topics: Sequence[str]) -> None:
+        self._records = settings.consume_records
+        self._admin: AdminClient = admin_client(bootstrap)
+        self._next: dict[Part, int] = {}
+        self._assigned: list[Part] = []
+        self.moved = False
+        self._consumer = Consumer(_consumer_settings(settings, bootstrap, group))
+        self._consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke)
+
+    def idle(self, seconds: float) -> None:
+        """Stay in the group for so long while reading nothing."""
+        message = self._consumer.poll(seconds)
+        if message is not None and message.error() is not None:
+            _complain(message.error())
+
+    def bounds(self) -> dict[Part, Bounds]:
+        """What the log holds of each assigned partition.
+
+        Raises:
+            TransientError: the broker does not answer.
+        """
+        if not self._assigned:
+            return {}
+        low, high = self._offsets(OffsetSpec.earliest()), self._offsets(OffsetSpec.latest())
+        return {part: Bounds(low[part], high[part], done) for part, done in self._committed().items()}
+
+    def seek(self, offsets: Mapping[Part, int]) -> None:
+        """Read on from these offsets, one for each assigned partition, and tell the group so."""
+        self._next = dict(offsets)
+        self.moved = False
+        self._consumer.assign(_places(offsets))
+        self._consumer.resume(_places(offsets))
+        self.commit(offsets)
+
+    def hold(self) -> None:
+        """Read nothing until the next :meth:`seek`."""
+        self._consumer.pause([TopicPartition(*part) for part in self._assigned])
+
+    def read(self, seconds: float) -> Chunk | None:
+        """The next chunk, waiting at most so long for it; None where nothing moved.
+
+        Raises:
+            FatalError: the client is dead, or the log lost what was to be read.
+        """
+        found = self._consumer.consume(self._records, seconds)
+        messages = [message for message in found if message.error() is None or _complain(message.error())]
+        if self.moved:
+            return None
+        ends = self._ends()
+        if not ends:
+            return None
+        begins = {part: self._next[part] for part in ends}
+        if any(not begins[p] <= m.offset() < ends[p] for m in messages for p in (Part(m.topic(), m.partition()),)):
+            raise FatalError("Kafka's client gave a record outside the chunk asked for")
+        return Chunk(messages, begins, ends)
+
+    def done(self, chunk: Chunk) -> None:
+        """The chunk is stored: the next one begins at its end."""
+        self._next.update(chunk.ends)
+        self.commit(chunk.ends)
+
+    def commit(self, offsets: Mapping[Part, int]) -> None:
+        """Commit offsets to the group, without waiting; a failure is mended by the next commit."""
+        if not offsets:
+            return
+        try:
+            self._consumer.commit(offsets=_places(offsets), asynchronous=True)
+        except KafkaException as error:
+            _LOG.debug("offsets not committed", error=str(error))
+
+    def lags(self) -> dict[Part, int]:
+        """Offsets between what is stored and the end of the log, as far as the client knows it."""
+        lags = {}
+        for part, offset in self._next.items():
+            _, high = self._consumer.get_watermark_offsets(TopicPartition(*part), cached=True)
+            lags[part] = max(0, high - offset)
+        return lags
+
+    def close(self) -> None:
+        """Commit what is stored and leave the group."""
+        try:
+            if self._next:
+                self._consumer.commit(offsets=_places(self._next), asynchronous=False)
+        except KafkaException as error:
+            _LOG.debug("offsets not committed", error=str(error))
+        self._consumer.close()
+
+    def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        self._assigned = [Part(place.topic, place.partition) for place in places]
+        self._next, self.moved = {}, True
+        consumer.assign(places)
+        consumer.pause(places)
+
+    def _on_revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        self._assigned, self._next, self.moved = [], {}, True
+        consumer.unassign()
+
+    def _ends(self) -> dict[Part, int]:
+        places = self._consumer.position([TopicPartition(*part) for part in self._next])
+        ends = {Part(place.topic, place.partition): place.offset for place in places if place.offset != OFFSET_INVALID}
+        return {part: end for part, end in ends.items() if end > self._next[part]}
+
+    def _offsets(self, spec: Any) -> dict[Part, int]:
+        asked = {TopicPartition(*part): spec for part in self._assigned}
+        try:
+            futures = self._admin.list_offsets(
+                asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_TIMEOUT_SECONDS
+            )
+            return {Part(p.topic, p.partition): f.result(2 * _TIMEOUT_SECONDS).offset for p, f in futures.items()}
+        except (KafkaException, TimeoutError) as error:
+            raise TransientError(f"Kafka does not tell its offsets: {error}") from error
+
+    def _committed(self) -> dict[Part, int | None]:
+        try:
+            places = self._consumer.committed([TopicPartition(*p) for p in self._assigned], timeout=_TIMEOUT_SECONDS)
+        except KafkaException as error:
+            raise TransientError(f"Kafka does not tell its offsets: {error}") from error
+        return {Part(p.topic, p.partition): p.offset if p.offset >= 0 else None for p in places}
+
+
+def existing_topics(bootstrap: str) -> set[str]:
+    """Names of the topics that a broker has.
+
+    Raises:
+        ServiceUnavailable: it does not answer.
+    """
+    try:
+        return set(admin_client(bootstrap).list_topics(timeout=_TIMEOUT_SECONDS).topics)
+    except KafkaException as error:
+        raise ServiceUnavailable(f"Kafka at {bootstrap}: {error.args[0].str()}") from error
+
+
+def _consumer_settings(settings: Settings, bootstrap: str, group: str) -> dict[str, Any]:
+    extra: dict[str, Any] = {
+        "partition.assignment.strategy": "range",
+        "session.timeout.ms": settings.session_timeout_ms,
+        # Offsets come from the store; where they point outside the log there is a loss to be told, not to be hidden.
+        "auto.offset.reset": "error",
+    }
+    if settings.instance is not None:
+        extra["group.instance.id"] = f"{group}.{settings.instance}"
+    return consumer_config(bootstrap, group, **extra)
+
+
+def _places(offsets: Mapping[Part, int]) -> list[TopicPartition]:
+    return [TopicPartition(part.topic, part.partition, offset) for part, offset in offsets.items()]
+
+
+def _complain(error: KafkaError) -> bool:
+    if is_fatal(error):
+        raise FatalError(f"Kafka's client is dead: {error.str()}")
+    if error.code() == KafkaError._AUTO_OFFSET_RESET:
+        raise FatalError(f"the log was cut while it was read: {error.str()}")
+    _LOG.warning("kafka", error=error.str())
+    return False

@@ -1,0 +1,159 @@
+"""What every sink does for ever: find its place, read a chunk, store it, go on; wait where a server is away.
+
+The store decides where reading begins and whether a chunk may be stored. Whatever goes wrong in between, the chunk
+is dropped and the store is asked again, so the loop itself can neither lose a record nor store one twice.
+"""
+
+import signal
+import threading
+from collections.abc import Mapping
+from random import Random
+from typing import Protocol
+
+from infra.clock import MICROS, Now
+from infra.errors import TransientError
+from infra.log import get_logger
+from infra.metrics import COMMITS, CONSUMER_LAG, RECORDS_IN, RETRIES, Health
+
+from .ledger import Bounds, Part
+from .log import Chunk
+from .retry import Backoff
+
+_LOG = get_logger(__name__)
+POLL_SECONDS = 0.1
+_SLICE_SECONDS = 0.2
+_LAG_MICROS = 5 * MICROS
+_SILENT_MICROS = 60 * MICROS
+
+
+class Log(Protocol):
+    """Partitions to read; :class:`sinks.log.KafkaLog` outside tests. ``moved``: other partitions than before."""
+
+    moved: bool
+
+    def idle(self, seconds: float) -> None: ...
+    def bounds(self) -> dict[Part, Bounds]: ...
+    def seek(self, offsets: Mapping[Part, int]) -> None: ...
+    def hold(self) -> None: ...
+    def read(self, seconds: float) -> Chunk | None: ...
+    def done(self, chunk: Chunk) -> None: ...
+    def lags(self) -> dict[Part, int]: ...
+
+
+class Store(Protocol):
+    """Where chunks go."""
+
+    name: str
+
+    def place(self, bounds: Mapping[Part, Bounds]) -> dict[Part, int]:
+        """Where to read on, for each partition.
+
+        Raises:
+            TransientError: the store is away.
+        """
+        ...
+
+    def write(self, chunk: Chunk) -> bool:
+        """Store a chunk; False if another writer was there before, and nothing was stored.
+
+        Raises:
+            TransientError: the store is away; whether the chunk is stored is not known.
+        """
+        ...
+
+
+class SinkLoop:
+    """One sink process. ``problem`` says what it waits for, None while it works."""
+
+    def __init__(self, log: Log, store: Store, now: Now, random: Random) -> None:
+        self._log, self._store, self._now = log, store, now
+        self._backoff = Backoff(random)
+        self._placed = False
+        self._lag_at = 0
+        self.beat = now()
+        self.problem: str | None = "not assigned yet"
+
+    def run(self, stop: threading.Event) -> None:
+        """Go on until told to stop."""
+        while not stop.is_set():
+            wait = self.step()
+            while wait > 0 and not stop.is_set():
+                self.beat = self._now()
+                self._log.idle(min(wait, _SLICE_SECONDS))
+                wait -= _SLICE_SECONDS
+
+    def step(self) -> float:
+        """Find a place or store one chunk; returns seconds to wait before the next step."""
+        self.beat = self._now()
+        try:
+            if self._log.moved:
+                self._placed = False
+            if self._placed:
+                self._pass_on()
+            else:
+                self._find_place()
+        except TransientError as error:
+            return self._wait_for(error)
+        self._backoff.reset()
+        return 0.0
+
+    def live(self) -> str | None:
+        """What is wrong if the process hangs, for the health page."""
+        silent = self._now() - self.beat
+        return f"no step for {silent // MICROS} s" if silent > _SILENT_MICROS else None
+
+    def _find_place(self) -> None:
+        # Rebalances are served here as well: an unplaced sink may wait for its first partitions.
+        self._log.idle(POLL_SECONDS if not self._log.moved else 0.0)
+        bounds = self._log.bounds()
+        if not bounds:
+            return
+        self._log.seek(self._store.place(bounds))
+        self._placed, self.problem = True, None
+        _LOG.info("reading", sink=self._store.name, partitions=len(bounds))
+
+    def _pass_on(self) -> None:
+        chunk = self._log.read(POLL_SECONDS)
+        if chunk is None:
+            self._show_lag()
+            return
+        if not self._store.write(chunk):
+            _LOG.warning("another writer was here: chunk dropped", sink=self._store.name)
+            COMMITS.labels("dropped").inc()
+            self._placed = False
+            return
+        self._log.done(chunk)
+        COMMITS.labels("stored").inc()
+        for message in chunk.messages:
+            RECORDS_IN.labels(message.topic()).inc()
+        self._show_lag()
+
+    def _wait_for(self, error: TransientError) -> float:
+        wait = self._backoff.next()
+        if self.problem != str(error):
+            _LOG.warning("waiting", sink=self._store.name, problem=str(error))
+        self.problem, self._placed = str(error), False
+        RETRIES.labels(self._store.name).inc()
+        self._log.hold()
+        return wait
+
+    def _show_lag(self) -> None:
+        if self._now() - self._lag_at < _LAG_MICROS:
+            return
+        self._lag_at = self._now()
+        for part, lag in self._log.lags().items():
+            CONSUMER_LAG.labels(part.topic, str(part.partition)).set(lag)
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def watch(loop: SinkLoop, health: Health) -> None:
+    """Put a loop on the health page."""
+    health.live["loop"] = loop.live
+    health.ready["place"] = lambda: loop.problem

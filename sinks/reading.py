@@ -1,0 +1,90 @@
+"""From messages to rows by table; what cannot be read is given up."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from confluent_kafka import Message
+
+from schemas.clocks import CLOCK_HEADER
+from schemas.codec import DecodeError, UnknownSchema, codec_for
+from schemas.topics import TOPICS, dead_letter_topic
+
+from .letters import GivenUp
+from .rows import LIVE, TABLE_OF_TOPIC, dead_letter_row, table_of
+
+
+class Row(NamedTuple):
+    """Values of a row, and the message and the record they came from; a dead letter has no record."""
+
+    values: tuple[Any, ...]
+    message: Message
+    record: Any
+
+
+@dataclass(slots=True)
+class Batch:
+    """What a chunk holds: rows by topic (as TOPICS names it), dead letters, and what cannot be read."""
+
+    facts: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    dead_letters: list[Row] = field(default_factory=list)
+    given_up: list[GivenUp] = field(default_factory=list)
+
+
+class Reader:
+    """Reads the topics of one replay. Topics of a replay ``ID`` are called ``<topic>.<ID>``."""
+
+    def __init__(self, replay: str) -> None:
+        self._replay = replay
+        self._facts = {replayed(name, replay): name for name in TABLE_OF_TOPIC}
+        self._letters = {dead_letter_topic(replayed(name, replay)) for name in TOPICS}
+
+    @property
+    def fact_topics(self) -> list[str]:
+        """Names of the topics that have a table."""
+        return list(self._facts)
+
+    @property
+    def dead_letter_topics(self) -> set[str]:
+        """Names of the topics of dead letters."""
+        return self._letters
+
+    def read(self, messages: Iterable[Message]) -> Batch:
+        """Sort messages into rows; clocks are none."""
+        batch = Batch()
+        for message in messages:
+            if message.topic() in self._letters:
+                batch.dead_letters.append(self._letter(message))
+            elif not is_clock(message):
+                self._fact(message, batch)
+        return batch
+
+    def _fact(self, message: Message, batch: Batch) -> None:
+        topic = self._facts[message.topic()]
+        try:
+            record = codec_for(topic).decode(message.value())
+            values = table_of(topic).row(record, self._replay, message.partition(), message.offset())
+        except UnknownSchema as error:
+            batch.given_up.append(GivenUp(message, "unknown_schema", "UnknownSchema", str(error)))
+        except DecodeError as error:
+            batch.given_up.append(GivenUp(message, "undecodable", "DecodeError", str(error)))
+        except OverflowError as error:
+            batch.given_up.append(GivenUp(message, "refused", "OverflowError", str(error)))
+        else:
+            batch.facts[topic].append(Row(values, message, record))
+
+    def _letter(self, message: Message) -> Row:
+        content = (message.key(), message.value(), message.headers())
+        values = dead_letter_row(message.topic(), message.partition(), message.offset(), self._replay, content)
+        return Row(values, message, None)
+
+
+def replayed(topic: str, replay: str) -> str:
+    """Name of a topic in a replay."""
+    return topic if replay == LIVE else f"{topic}.{replay}"
+
+
+def is_clock(message: Message) -> bool:
+    """Whether a message is a clock and no fact."""
+    return message.value() is None and any(name == CLOCK_HEADER for name, _ in message.headers() or ())

@@ -1,0 +1,199 @@
+"""Records to rows: the columns of a fact's table are the fields of its schema, in the schema's order.
+
+Nested records are flattened: the source bar of a quote with the prefix ``bar_``, indicators and sentiment without.
+A replay's name and the record's place in its topic follow.
+"""
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from infra.clock import to_datetime
+from schemas import topics
+from schemas.clocks import Headers
+from schemas.codec import codec_for, to_dict
+from schemas.deadletters import DeadLetter, NotADeadLetter, parse_dead_letter
+from schemas.records import PostMention
+from schemas.registry import REGISTRY
+
+LIVE = "live"
+TABLE_OF_TOPIC = {
+    topics.QUOTES: "quote",
+    topics.BARS: "bar",
+    topics.POSTS: "post",
+    topics.MENTIONS: "mention",
+    topics.SENTIMENT: "sentiment",
+    topics.CORRELATIONS: "correlation",
+    topics.GAPS: "gap",
+    topics.INSTRUMENTS: "instrument",
+}
+DEAD_LETTER_COLUMNS = (
+    *("origin_topic", "origin_partition", "origin_offset", "stage", "reason", "error", "message", "attempts"),
+    *("consumer_group", "first_failed_at", "key", "value", "headers", "dlq_topic"),
+    *("replay", "topic_partition", "topic_offset"),
+)
+_PLACE = (("replay", "text"), ("topic_partition", "int4"), ("topic_offset", "int8"))
+_SCALARS = {"string": "text", "int": "int4", "long": "int8", "double": "float8", "boolean": "bool"}
+_PREFIX = {"bar": "bar_", "indicators": "", "sentiment": ""}
+
+Columns = list[tuple[str, str]]
+Values = Callable[[Any], Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One fact table: names and PostgreSQL types of its columns, and how a record becomes their values."""
+
+    name: str
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    _fields: tuple[tuple[str, Values], ...]
+
+    def row(self, record: Any, replay: str, partition: int, offset: int) -> tuple[Any, ...]:
+        """Values of a record, in the order of ``columns``.
+
+        Raises:
+            OverflowError: a time lies outside the years 1 to 9999.
+        """
+        values = [value for name, expand in self._fields for value in expand(getattr(record, name))]
+        return (*values, replay, partition, offset)
+
+
+@cache
+def table_of(topic: str) -> Table:
+    """The table of a topic of facts, derived from the schema that the topic is written with now."""
+    schema = REGISTRY.by_id[codec_for(topic).schema_id].schema
+    columns: Columns = []
+    fields = []
+    for field in schema["fields"]:
+        part, expand = _field(field["name"], _not_null(field["type"]))
+        columns += part
+        fields.append((field["name"], expand))
+    columns += _PLACE
+    names, types = zip(*columns, strict=True)
+    return Table(TABLE_OF_TOPIC[topic], names, types, tuple(fields))
+
+
+def dead_letter_row(
+    topic: str, partition: int, offset: int, replay: str, content: tuple[bytes | None, bytes | None, Headers | None]
+) -> tuple[Any, ...]:
+    """Values of a dead letter, in the order of ``DEAD_LETTER_COLUMNS``.
+
+    Whatever stands in a topic of dead letters gives a row: where headers are missing, its origin is its own
+    place and its reason ``undecodable``.
+
+    Args:
+        topic: the topic of dead letters.
+        partition: the letter's own.
+        offset: the letter's own.
+        replay: name of the replay, ``live`` for none.
+        content: key, value and headers.
+    """
+    key, value, headers = content
+    try:
+        letter = parse_dead_letter(headers)
+        failed_at = to_datetime(letter.failed_at)
+    except (NotADeadLetter, OverflowError) as error:
+        letter, failed_at = _headless(topic, partition, offset, str(error), headers), None
+    return (
+        *(clean(letter.topic), letter.partition, letter.offset, clean(letter.stage), clean(letter.reason)),
+        *(clean(letter.error), clean(letter.message), letter.attempts, clean(letter.group), failed_at),
+        *(key, value, Jsonb(readable_headers(letter.headers)), topic, replay, partition, offset),
+    )
+
+
+def readable_headers(headers: Headers) -> list[list[Any]]:
+    """Headers as JSON: ``[name, text]``; bytes that are not storable text are ``{"base64": ...}``, none is null."""
+    return [[clean(name), _readable(value)] for name, value in headers]
+
+
+def clean(text: str) -> str:
+    """Text that PostgreSQL stores: NUL becomes U+FFFD."""
+    return text.replace("\x00", "\ufffd")
+
+
+def _readable(value: bytes | None) -> Any:
+    if value is None:
+        return None
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        text = "\x00"
+    return text if "\x00" not in text else {"base64": base64.b64encode(value).decode()}
+
+
+def _headless(topic: str, partition: int, offset: int, message: str, headers: Headers | None) -> DeadLetter:
+    return DeadLetter(
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        stage="",
+        error="NotADeadLetter",
+        message=message,
+        reason="undecodable",
+        attempts=0,
+        group="",
+        failed_at=0,
+        headers=headers or [],
+    )
+
+
+def _not_null(kind: Any) -> Any:
+    if isinstance(kind, list):
+        (kind,) = [member for member in kind if member != "null"]
+    return kind
+
+
+def _field(name: str, kind: Any) -> tuple[Columns, Values]:
+    if isinstance(kind, str):
+        return [(name, _SCALARS[kind])], _as_it_is
+    if kind.get("logicalType") == "timestamp-micros":
+        return [(name, "timestamptz")], _time
+    if kind["type"] == "enum":
+        return [(name, "text")], _as_it_is
+    if kind["type"] == "map":
+        return [(name, "jsonb")], _mapping
+    if kind["type"] == "array":
+        return _array(name, _not_null(kind["items"]))
+    return _flattened(name, kind)
+
+
+def _array(name: str, items: Any) -> tuple[Columns, Values]:
+    if isinstance(items, str):
+        return [(name, f"{_SCALARS[items]}[]")], _listed
+    return [(name, "jsonb")], _records
+
+
+def _flattened(name: str, kind: Any) -> tuple[Columns, Values]:
+    inner = [field["name"] for field in kind["fields"]]
+    columns = [(_PREFIX[name] + field["name"], _SCALARS[_not_null(field["type"])]) for field in kind["fields"]]
+    nothing = (None,) * len(inner)
+
+    def expand(value: Any) -> Sequence[Any]:
+        return nothing if value is None else [getattr(value, field) for field in inner]
+
+    return columns, expand
+
+
+def _as_it_is(value: Any) -> Sequence[Any]:
+    return (value,)
+
+
+def _time(value: int) -> Sequence[Any]:
+    return (to_datetime(value),)
+
+
+def _listed(value: Sequence[Any]) -> Sequence[Any]:
+    return (list(value),)
+
+
+def _mapping(value: Any) -> Sequence[Any]:
+    return (Jsonb(dict(value)),)
+
+
+def _records(value: Sequence[PostMention]) -> Sequence[Any]:
+    return (Jsonb([to_dict(item) for item in value]),)  # type: ignore[arg-type]  # any dataclass of the contract

@@ -1,0 +1,152 @@
+"""Kafka, one node of KRaft: broker and controller in one Java process."""
+
+import base64
+import os
+import signal
+import subprocess
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+
+from infra.endpoints import KAFKA
+from infra.errors import ServiceUnavailable
+from infra.kafka import admin_client
+from infra.ledger import Entry
+from infra.processes import ProcessId, find_by_argument
+from infra.settings import Settings
+
+from .jars import kafka_jars
+from .java import find_java
+from .server import LOOPBACK, Launch, Note
+
+_MESSAGE_BYTES = 8 * 1024 * 1024 + 64 * 1024  # the largest snapshot and its batch's header
+_OFFSETS_RETENTION_MINUTES = 400 * 24 * 60  # a laptop that slept for months must not read its topics again
+_ASK_SECONDS = 1.0
+
+_LOGGING = """\
+status = error
+appender.out.type = Console
+appender.out.name = out
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = [%d] %p %m (%c)%n
+rootLogger.level = INFO
+rootLogger.appenderRef.out.ref = out
+"""
+
+
+class KafkaServer:
+    """The broker of one data folder. Its entry's secret is the cluster's identity."""
+
+    name = KAFKA
+    stop_signal = signal.SIGTERM
+
+    def __init__(self, folder: Path, entry: Entry, settings: Settings) -> None:
+        self.folder = folder
+        self._entry = entry
+        self._settings = settings
+        self._properties = folder / "server.properties"
+        self._java: Sequence[str] = ()
+
+    def prepare(self, note: Note) -> None:
+        """Fetch the jars, write the configuration, format the log folder.
+
+        Raises:
+            UserError: no Java, or a package is missing.
+            ServiceUnavailable: a download or the format failed.
+        """
+        program, version = find_java(self._settings.java)
+        jars = kafka_jars(self._settings, note)
+        self._entry.secret = self._entry.secret or self._formatted_as() or _cluster_id()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "log4j2.properties").write_text(_LOGGING)
+        self._properties.write_text(server_properties(self.folder, self._entry))
+        self._java = [str(program), *_flags(version, self.folder), "-cp", os.pathsep.join(map(str, jars))]
+        if self._formatted_as() is None:
+            self._format()
+
+    def launch(self) -> Launch:
+        """The broker's process."""
+        return Launch([*self._java, "kafka.Kafka", str(self._properties)])
+
+    def strays(self) -> list[ProcessId]:
+        """Brokers that were started with this folder's configuration."""
+        return list(find_by_argument(str(self._properties)))
+
+    def problem(self) -> str | None:
+        """Ask the broker for its cluster's identity and brokers."""
+        admin = admin_client(f"{LOOPBACK}:{self._entry.port}")
+        try:
+            cluster = admin.describe_cluster(request_timeout=_ASK_SECONDS).result()
+        except KafkaException as error:
+            return str(error.args[0].str())
+        if cluster.cluster_id != self._entry.secret:
+            return f"port {self._entry.port} belongs to another Kafka"
+        return None if cluster.nodes else "no broker is ready"
+
+    def _formatted_as(self) -> str | None:
+        try:
+            lines = (self.folder / "data" / "meta.properties").read_text().splitlines()
+        except OSError:
+            return None
+        return next((line.partition("=")[2] for line in lines if line.startswith("cluster.id=")), None)
+
+    def _format(self) -> None:
+        tool = [*self._java, "kafka.tools.StorageTool", "format", "--ignore-formatted"]
+        command = [*tool, "-t", self._entry.secret, "-c", str(self._properties)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False)
+        if done.returncode:
+            raise ServiceUnavailable(f"kafka: formatting {self.folder} failed: {(done.stdout + done.stderr)[-2000:]}")
+
+
+def server_properties(folder: Path, entry: Entry) -> str:
+    """The broker's configuration file."""
+    values = {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@{LOOPBACK}:{entry.inner_port}",
+        "listeners": f"PLAINTEXT://{LOOPBACK}:{entry.port},CONTROLLER://{LOOPBACK}:{entry.inner_port}",
+        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{entry.port}",
+        "controller.listener.names": "CONTROLLER",
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "log.dirs": folder / "data",
+        "auto.create.topics.enable": "false",
+        "message.max.bytes": _MESSAGE_BYTES,
+        "offsets.topic.replication.factor": 1,
+        "offsets.topic.num.partitions": 4,
+        "offsets.retention.minutes": _OFFSETS_RETENTION_MINUTES,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "transaction.state.log.num.partitions": 4,
+        # A worker that died in a transaction holds up readers of committed records for this long at most.
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000,
+        "share.coordinator.state.topic.replication.factor": 1,
+        "share.coordinator.state.topic.min.isr": 1,
+        "group.initial.rebalance.delay.ms": 0,
+        # After kill -9 the controller waits for the dead session: 3 s instead of 9.
+        "broker.session.timeout.ms": 3000,
+        "broker.heartbeat.interval.ms": 500,
+        "num.network.threads": 2,
+        "num.io.threads": 4,
+        "log.cleaner.dedupe.buffer.size": 32 * 1024 * 1024,
+        "log.index.size.max.bytes": 1024 * 1024,
+    }
+    return "".join(f"{key}={value}\n" for key, value in values.items())
+
+
+def _flags(java_version: int, folder: Path) -> list[str]:
+    # One small machine: the serial collector and the quick compiler halve the start and save 70 MB.
+    flags = ["-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+    if java_version >= 22:
+        flags.append("--enable-native-access=ALL-UNNAMED")
+    if java_version >= 23:
+        flags.append("--sun-misc-unsafe-memory-access=allow")
+    return [*flags, f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}"]
+
+
+def _cluster_id() -> str:
+    while True:
+        text = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        if not text.startswith("-"):  # the format tool would take it for an option
+            return text

@@ -17,6 +17,11 @@ CONSUMER_LAG = Gauge(
 )
 WATERMARK = Gauge("moodtape_watermark_seconds", "Event-time watermark of a partition.", ["partition"])
 RESTORE_SECONDS = Gauge("moodtape_restore_seconds", "Duration of the last restore of state.")
+SOURCE_CLOCK = Gauge("moodtape_source_clock_seconds", "Event time that a source has reached.", ["source"])
+PRODUCER_SKEW = Gauge(
+    "moodtape_producer_skew_seconds", "How far this machine's clock is ahead of the broker's.", ["source"]
+)
+HTTP_SECONDS = Histogram("moodtape_http_request_seconds", "Duration of a request.", ["route", "method", "status"])
 RETRIES = Counter("moodtape_retries_total", "Attempts repeated after a transient failure.", ["what"])
 
 

@@ -1,0 +1,64 @@
+"""How old an answer is, and against which clock.
+
+A live source is judged by the wall clock. A source that is *played* (the simulator; a recording) is judged by
+its own clock, of which the stores show the newest event_time. Played is what calls itself ``simulator``, and
+what was stored more than a day after it was first seen or ten minutes before: a recording has the ingest_time
+of its day, and only a recording or an outage of more than a day reaches the stores so late.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from infra.clock import MICROS, Now, from_datetime
+
+from .store import Store
+
+LIMITS = {"quote": 60, "sentiment": 180, "correlation": 1800}
+"""Seconds after which an answer is stale; a bucket has its interval besides, for the next one cannot be there."""
+
+SIMULATOR = "simulator"
+_LONG_AGO = timedelta(days=1)
+_AHEAD = timedelta(minutes=10)
+_KEPT = MICROS
+
+
+class Ages:
+    """Tells the age of rows; asks for the newest event_time of a played source at most once a second."""
+
+    def __init__(self, store: Store, now: Now) -> None:
+        self._store, self._now = store, now
+        self._newest: dict[tuple[str, str | int], tuple[int, int]] = {}
+
+    async def of(self, table: str, row: Mapping[str, Any], as_of: int | None = None) -> float:
+        """Seconds from the row's event_time to the reference, never below 0; to ``as_of`` where that is given."""
+        event_time = from_datetime(row["event_time"])
+        if as_of is not None:
+            reference = as_of
+        elif is_played(row):
+            reference = await self._played_until(table, row["source"] if table == "quote" else row["interval"])
+        else:
+            reference = self._now()
+        return max(0, reference - event_time) / MICROS
+
+    async def _played_until(self, table: str, key: str | int) -> int:
+        asked, newest = self._newest.get((table, key), (0, 0))
+        if self._now() - asked > _KEPT:
+            moment = await self._store.newest(table, key)
+            asked, newest = self._now(), from_datetime(moment) if moment else 0
+            self._newest[table, key] = asked, newest
+        return newest
+
+
+def is_played(row: Mapping[str, Any]) -> bool:
+    """Whether a row comes from a recording or the simulator."""
+    if SIMULATOR in (row.get("source"), *(row.get("sources") or ())):
+        return True
+    known: datetime = row.get("known_time") or row["ingest_time"]
+    late = row["stored_at"] - known
+    return bool(late > _LONG_AGO or late < -_AHEAD)
+
+
+def is_stale(table: str, age_seconds: float, interval: int = 0) -> bool:
+    """Whether an answer of that age is stale."""
+    return age_seconds > LIMITS[table] + interval

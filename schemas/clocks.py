@@ -13,6 +13,8 @@ ORIGIN_HEADER = "moodtape-origin"
 BLIND_FROM_HEADER = "moodtape-blind-from"
 SOURCES_HEADER = "moodtape-sources"
 BLIND_HEADER = "moodtape-blind"
+# On raw clocks: where their source stands, in its own words. Written in one transaction with the facts before it.
+POSITION_HEADER = "moodtape-position"
 
 Headers = list[tuple[str, bytes]]
 Kind = Literal["time", "end", "idle", "tick"]

@@ -1,0 +1,52 @@
+"""Runs a source as a process does: until it ends or a signal comes."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from infra.endpoints import Endpoints
+from infra.settings import Settings
+
+from .recording import RecordingSource
+from .runner import Produced, Runner
+
+
+def run_recording(
+    settings: Settings,
+    endpoints: Endpoints,
+    folder: Path,
+    speed: float | None = None,
+    stop: threading.Event | None = None,
+) -> Produced:
+    """Write a recording into the raw topics; blocks until its end, or until SIGTERM, SIGINT or ``stop``.
+
+    Args:
+        settings: the settings.
+        endpoints: where Kafka is.
+        folder: the recording.
+        speed: event seconds in a wall second; None = as fast as it goes.
+        stop: set it to stop from another thread.
+
+    Raises:
+        UserError: the folder is no recording, or the topics hold later facts.
+        ServiceUnavailable: Kafka does not answer.
+        FatalError: a delivery failed; started again it continues.
+    """
+    with stopped_by_signals(stop or threading.Event()) as flag:
+        return Runner(endpoints.kafka, RecordingSource(folder, speed), flag).run()
+
+
+@contextmanager
+def stopped_by_signals(flag: threading.Event) -> Iterator[threading.Event]:
+    """Set ``flag`` on SIGTERM and SIGINT while inside; signals are only caught in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield flag
+        return
+    before = {number: signal.signal(number, lambda *_: flag.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield flag
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,11 +1,11 @@
 """Technical indicators of a series of bars, one bar at a time, equal to TA-Lib over the whole series.
 
-TA-Lib's arithmetic is kept operation by operation (running totals that add before they subtract, variance as a
-difference of means), so that its rounding is kept, too. What TA-Lib computes from the first bar on is state
-here, so a bar costs the same however long the series is.
+TA-Lib's arithmetic is kept operation by operation (running totals, seeds, Wilder's means). The deviation of the
+bands is taken from the window itself, as TA-Lib does from 0.8 on; older ones lose digits where prices are large
+against their moves. What depends on the whole series is state, so a bar costs the same however long it is.
 """
 
-from math import isnan, log, sqrt
+from math import dist, isnan, log, sqrt
 from typing import Any
 
 from schemas.records import Indicators
@@ -15,7 +15,6 @@ Candle = tuple[float, float, float, float]
 
 SMA, FAST, SLOW, SIGNAL, WILDER, RETURNS = 20, 12, 26, 9, 14, 20
 FAST_K, SLOW_K, SIGNAL_K = 2 / (FAST + 1), 2 / (SLOW + 1), 2 / (SIGNAL + 1)
-ZERO = 1e-14  # TA-Lib's TA_EPSILON
 
 
 class IndicatorState:
@@ -35,8 +34,6 @@ class IndicatorState:
         "obv",
         "returns",
         "signal",
-        "square_mean",
-        "squares",
         "total",
     )
 
@@ -44,8 +41,7 @@ class IndicatorState:
         self.count = 0
         self.closes: list[float] = []
         self.returns: list[float] = []
-        self.total = self.squares = 0.0
-        self.mean = self.square_mean = 0.0
+        self.total = self.mean = 0.0
         # Until an average has its first value, its field holds the sum that seeds it.
         self.ema12 = self.ema26 = self.fast = self.signal = self.macd = 0.0
         self.gain = self.loss = self.atr = self.obv = 0.0
@@ -112,18 +108,14 @@ class IndicatorState:
             self.signal = _smooth(self.signal, index - (SLOW - 1), SIGNAL, SIGNAL_K, self.macd)
 
     def _window(self, index: int, close: float) -> None:
-        """Totals of the last 20 closes and of their squares."""
+        """The last 20 closes and their running total."""
         closes = self.closes
+        if index >= SMA:
+            self.total -= closes.pop(0)
         closes.append(close)
         self.total += close
-        self.squares += close * close
         if index >= SMA - 1:
-            first = closes[0]
             self.mean = self.total / SMA
-            self.total -= first
-            self.square_mean = self.squares / SMA
-            self.squares -= first * first
-            del closes[0]
 
     def values(self) -> Indicators:
         """The indicators at the last bar pushed; None where TA-Lib has NaN."""
@@ -147,18 +139,17 @@ class IndicatorState:
         )
 
     def _deviation(self) -> float:
-        """Deviation of the last 20 closes, from the mean of squares as TA-Lib has it."""
-        variance = self.square_mean - self.mean * self.mean
-        return 0.0 if variance < ZERO else sqrt(variance)
+        """Deviation (of the whole, not of a sample) of the last 20 closes."""
+        return dist(self.closes, (self.mean,) * SMA) / sqrt(SMA)
 
     def _strength(self) -> float | None:
         both = self.gain + self.loss
-        return 0.0 if -ZERO < both < ZERO else _known(100 * (self.gain / both))
+        return 0.0 if both == 0 else _known(100 * (self.gain / both))
 
     def _volatility(self) -> float:
         """Sample deviation of the last 20 log returns."""
         mean = sum(self.returns) / RETURNS
-        return sqrt(sum([(value - mean) ** 2 for value in self.returns]) / (RETURNS - 1))
+        return dist(self.returns, (mean,) * RETURNS) / sqrt(RETURNS - 1)
 
     def dump(self) -> list[Any]:
         """The state as a plain list."""

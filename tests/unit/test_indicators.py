@@ -86,7 +86,7 @@ def test_random_walks(bars: int) -> None:
     assert_equal_to_talib(walk(bars, bars, 100.0, 0.002))
 
 
-@pytest.mark.parametrize("price", [1e-7, 0.0031, 1.0, 5e5, 6.2e8, 1e12])
+@pytest.mark.parametrize("price", [1e-14, 1e-7, 0.0031, 1.0, 5e5, 6.2e8, 1e12])
 def test_prices_of_any_size(price: float) -> None:
     """Very small and very large prices have TA-Lib's values, its loss of digits included."""
     assert_equal_to_talib(walk(7, 300, price, 0.001))

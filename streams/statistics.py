@@ -1,0 +1,253 @@
+"""How strongly two series go together, and how sure one can be of it.
+
+A series is a float array in the order of time, NaN where nothing is known. A lag L pairs ``x[i]`` with
+``y[i + L]``, so a positive lag means that x leads. Everything is computed for all lags at once; array lengths
+depend on the series only.
+
+Formulas and where they come from:
+
+- Autocorrelation ``a(k) = sum c[t] c[t+k] / sum c[t]^2`` with c the values less their mean: Box, Jenkins,
+  Reinsel, *Time Series Analysis*, 2.1.5 (statsmodels ``acf`` with ``adjusted=False``).
+- Effective number of pairs ``n / (1 + 2 sum_{k<K} (1 - k/n) a_x(k) a_y(k))``: Bartlett, *J. R. Stat. Soc.* 98
+  (1935); K is the first lag at which either autocorrelation is within 1.96 / sqrt(n), the band of no
+  correlation. At most n, and n where the bracket is not positive.
+- ``atanh r`` is about normal with deviation ``1 / sqrt(n - 3)``: Fisher, *Metron* 1 (1921), with the effective
+  number for n.
+- ``1 - (1 - p)^m`` for the smallest of m p-values: Šidák, *J. Am. Stat. Assoc.* 62 (1967).
+- Mid-ranks: Kendall, *Biometrika* 33 (1945); as scipy's ``rankdata``.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import atanh, erfc, expm1, isnan, log1p, sqrt, tanh
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from schemas.records import Status
+
+Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Counts = NDArray[np.int64]
+
+LEAST_EFFECTIVE = 12.0
+BAND = 1.96
+NORMAL_975 = 1.959963984540054
+CONSTANT = 1e-13
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a Correlation says, without its place; meanings and nulls as there."""
+
+    n: int
+    n_effective: float | None = None
+    r: float | None = None
+    p_value: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    lags: tuple[int, ...] = ()
+    r_by_lag: tuple[float | None, ...] = ()
+    best_lag: int | None = None
+    p_best: float | None = None
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class Lagged:
+    """Pairs at each lag ``-reach .. reach``; arrays of ``2 reach + 1``.
+
+    ``r`` and ``n_effective`` are NaN where a side is constant or there are fewer than two pairs.
+    """
+
+    reach: int
+    n: Counts
+    r: Array
+    n_effective: Array
+
+
+def findings(x: Array, y: Array, reach: int) -> tuple[Finding, Finding]:
+    """Pearson over the lags ``-reach .. reach``, and Spearman at lag 0, of two series of equal length.
+
+    Both use the effective number of the pairs at lag 0, which is that of their values, not of their ranks.
+    """
+    lagged = correlate(x, y, reach)
+    both = ~(np.isnan(x) | np.isnan(y))
+    n, effective = int(lagged.n[reach]), float(lagged.n_effective[reach])
+    pearson = _judge(n, effective, float(lagged.r[reach]))
+    lags = tuple(range(-reach, reach + 1))
+    r_by_lag = tuple(None if isnan(r) else r for r in lagged.r.tolist())
+    best_lag, p_best = best(lagged) if pearson.status == "OK" else (None, None)
+    ranked = float("nan") if isnan(effective) else rank_correlation(x[both], y[both])
+    return (
+        Finding(
+            n=n,
+            n_effective=pearson.n_effective,
+            r=pearson.r,
+            p_value=pearson.p_value,
+            ci_low=pearson.ci_low,
+            ci_high=pearson.ci_high,
+            lags=lags,
+            r_by_lag=r_by_lag,
+            best_lag=best_lag,
+            p_best=p_best,
+            status=pearson.status,
+        ),
+        _judge(n, effective, ranked),
+    )
+
+
+def _judge(n: int, effective: float, r: float) -> Finding:
+    """Status, p and interval of one coefficient; NaN means that it does not exist."""
+    if n < 2:
+        return Finding(n=n, n_effective=float(n), status="INSUFFICIENT")
+    if isnan(r):
+        return Finding(n=n, status="DEGENERATE")
+    if effective < LEAST_EFFECTIVE:
+        return Finding(n=n, n_effective=effective, r=r, status="INSUFFICIENT")
+    low, high = fisher_interval(r, effective)
+    return Finding(
+        n=n,
+        n_effective=effective,
+        r=r,
+        p_value=fisher_p(r, effective),
+        ci_low=low,
+        ci_high=high,
+        status="OK",
+    )
+
+
+def fisher_p(r: float, effective: float) -> float:
+    """Two-sided p of ``r`` by Fisher's z, for an effective number above 3; 0 where r is 1 or -1."""
+    if abs(r) >= 1.0:
+        return 0.0
+    return erfc(abs(atanh(r)) * sqrt(effective - 3.0) / sqrt(2.0))
+
+
+def fisher_interval(r: float, effective: float) -> tuple[float, float]:
+    """95 % interval of ``r`` by Fisher's z; ``(r, r)`` where r is 1 or -1."""
+    if abs(r) >= 1.0:
+        return r, r
+    half = NORMAL_975 / sqrt(effective - 3.0)
+    return tanh(atanh(r) - half), tanh(atanh(r) + half)
+
+
+def best(lagged: Lagged) -> tuple[int | None, float | None]:
+    """Lag of the smallest p, and that p corrected for the search; None where no lag is usable.
+
+    The p of a lag is Fisher's, of its own pairs and their own effective number. A lag is usable when its
+    coefficient exists and that number is at least 12. Ties go to the smallest ``|lag|``, then to the positive.
+    """
+    usable = [
+        (fisher_p(r, effective), abs(lag), -lag)
+        for lag, r, effective in zip(
+            range(-lagged.reach, lagged.reach + 1), lagged.r.tolist(), lagged.n_effective.tolist(), strict=True
+        )
+        if effective >= LEAST_EFFECTIVE  # False for NaN
+    ]
+    if not usable:
+        return None, None
+    p, _, negative = min(usable)
+    return -negative, sidak(p, len(usable))
+
+
+def sidak(p: float, tests: int) -> float:
+    """``1 - (1 - p)^tests``, exact for small p."""
+    return 1.0 if p >= 1.0 else -expm1(tests * log1p(-p))
+
+
+def rank_correlation(x: Array, y: Array) -> float:
+    """Spearman's coefficient: Pearson's of the mid-ranks. NaN where a side is constant."""
+    first, second = mid_ranks(x), mid_ranks(y)
+    first, second = first - (len(x) + 1) / 2, second - (len(y) + 1) / 2
+    norm = sqrt(np.einsum("i,i->", first, first)) * sqrt(np.einsum("i,i->", second, second))
+    return float(np.clip(np.einsum("i,i->", first, second) / norm, -1.0, 1.0)) if norm else float("nan")
+
+
+def mid_ranks(values: Array) -> Array:
+    """Ranks from 1, equal values sharing the mean of theirs; as scipy's ``rankdata``, at a tenth of its cost."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    opens = np.ones(len(values), dtype=np.bool_)
+    opens[1:] = ordered[1:] != ordered[:-1]
+    starts = np.flatnonzero(opens)
+    sizes = np.diff(starts, append=len(values))
+    ranks = np.empty(len(values))
+    ranks[order] = np.repeat(starts + (sizes + 1) / 2, sizes)
+    return ranks
+
+
+def correlate(x: Array, y: Array, reach: int, *, autocorrelated: bool = True) -> Lagged:
+    """Pearson's r and the effective number of pairs at each lag from ``-reach`` to ``reach``.
+
+    Args:
+        x: leading series, shape (w,), NaN = missing.
+        y: following series, shape (w,), NaN = missing.
+        reach: greatest lag, 0 or more.
+        autocorrelated: False skips the effective number, which is then n.
+    """
+    first, second, n = _pairs(x, y, reach)
+    first, norm_first, flat_first = _centre(first, n)
+    second, norm_second, flat_second = _centre(second, n)
+    usable = (n > 1) & ~flat_first & ~flat_second
+    r = np.full(len(n), np.nan)
+    effective = np.full(len(n), np.nan)
+    rows = np.flatnonzero(usable)
+    if rows.size:
+        first, second = first[rows] / norm_first[rows, None], second[rows] / norm_second[rows, None]
+        r[rows] = np.clip(np.einsum("ij,ij->i", first, second), -1.0, 1.0)
+        effective[rows] = _effective(first, second, n[rows]) if autocorrelated else n[rows]
+    return Lagged(reach, n, r, effective)
+
+
+def _pairs(x: Array, y: Array, reach: int) -> tuple[Array, Array, Counts]:
+    """The paired values of each lag, in order, pushed to the left of their row and zeros behind; and how many."""
+    padded = np.full(len(y) + 2 * reach, np.nan)
+    padded[reach : reach + len(y)] = y
+    here = ~np.isnan(x)
+    shifted = sliding_window_view(padded, len(y))[:, here] if len(y) else np.empty((2 * reach + 1, 0))
+    both = ~np.isnan(shifted)
+    n = np.count_nonzero(both, axis=1)
+    filled = np.arange(shifted.shape[1]) < n[:, None]
+    first, second = np.zeros_like(shifted), np.zeros_like(shifted)
+    first[filled] = np.broadcast_to(x[here], shifted.shape)[both]
+    second[filled] = shifted[both]
+    return first, second, n
+
+
+def _centre(values: Array, n: Counts) -> tuple[Array, Array, Bools]:
+    """Rows less their means, zeros kept behind; their norms; and which are constant but for rounding."""
+    mean = values.sum(axis=1) / np.maximum(n, 1)
+    centred = values - mean[:, None]
+    centred[np.arange(values.shape[1]) >= n[:, None]] = 0.0
+    norm = np.sqrt(np.einsum("ij,ij->i", centred, centred))
+    return centred, norm, norm <= CONSTANT * np.abs(mean) * np.sqrt(n)
+
+
+def _effective(first: Array, second: Array, n: Counts) -> Array:
+    """Effective number of pairs for rows that are centred and of norm 1."""
+    band = BAND / np.sqrt(n)
+    total = np.zeros(len(n))
+    rows = np.arange(len(n))
+    for k in range(1, first.shape[1]):
+        a_first = np.einsum("ij,ij->i", first[:, :-k], first[:, k:])
+        a_second = np.einsum("ij,ij->i", second[:, :-k], second[:, k:])
+        on = (np.abs(a_first) >= band[rows]) & (np.abs(a_second) >= band[rows]) & (k < n[rows])
+        if not on.all():
+            rows, first, second, a_first, a_second = rows[on], first[on], second[on], a_first[on], a_second[on]
+        if not rows.size:
+            break
+        total[rows] += (1.0 - k / n[rows]) * a_first * a_second
+    spread = 1.0 + 2.0 * total
+    return np.where(spread > 0.0, np.minimum(n, n / np.where(spread > 0.0, spread, 1.0)), n)
+
+
+def autocorrelation(values: Array, lags: Iterable[int]) -> list[float]:
+    """Autocorrelation at each lag of a series without gaps; NaN where it is constant."""
+    row = values[None, :].astype(np.float64)
+    centred, norm, flat = _centre(row, np.array([len(values)]))
+    if flat[0]:
+        return [float("nan") for _ in lags]
+    unit = centred[0] / norm[0]
+    return [float(np.einsum("i,i->", unit[: len(unit) - k], unit[k:])) for k in lags]

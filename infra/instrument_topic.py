@@ -1,0 +1,80 @@
+"""The compacted topic ``instruments.v1``: written by ``moodtape instruments load``, read to its end at every start."""
+
+from collections.abc import Iterable, Mapping
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from schemas.codec import DecodeError, codec_for
+from schemas.records import Instrument
+from schemas.topics import INSTRUMENTS
+
+from .errors import ServiceUnavailable
+from .kafka import consumer_config, plain_producer
+
+_WAIT_SECONDS = 30.0
+
+
+def loaded_instruments(bootstrap: str) -> Mapping[str, Instrument]:
+    """The newest instrument of each symbol in the topic, in the order of the log.
+
+    Raises:
+        ServiceUnavailable: Kafka does not answer, or the topic is not there.
+    """
+    consumer = Consumer(consumer_config(bootstrap, "moodtape.instruments", **{"enable.partition.eof": True}))
+    try:
+        return _read_to_end(consumer)
+    except KafkaException as error:
+        raise ServiceUnavailable(f"{INSTRUMENTS} cannot be read: {error}; try `moodtape topics create`") from None
+    finally:
+        consumer.close()
+
+
+def _read_to_end(consumer: Consumer) -> dict[str, Instrument]:
+    found: dict[str, Instrument] = {}
+    consumer.get_watermark_offsets(TopicPartition(INSTRUMENTS, 0), timeout=_WAIT_SECONDS)
+    consumer.assign([TopicPartition(INSTRUMENTS, 0, 0)])
+    while True:
+        messages = consumer.consume(1000, _WAIT_SECONDS)
+        if not messages:
+            raise ServiceUnavailable(f"{INSTRUMENTS}: no answer from Kafka within {_WAIT_SECONDS:.0f} s")
+        for message in messages:
+            error = message.error()
+            if error is None:
+                _take(found, message.key(), message.value())
+            elif error.code() == KafkaError._PARTITION_EOF:
+                return found
+            else:
+                raise KafkaException(error)
+
+
+def _take(found: dict[str, Instrument], key: bytes | None, value: bytes | None) -> None:
+    """Keep one message's instrument; a null value deletes, and what cannot be read is left out."""
+    symbol = (key or b"").decode("utf-8", "replace")
+    found.pop(symbol, None)
+    if value is not None:
+        try:
+            found[symbol] = codec_for(INSTRUMENTS).decode(value)
+        except DecodeError:
+            return
+
+
+def publish_instruments(bootstrap: str, instruments: Iterable[Instrument]) -> int:
+    """Write those instruments to the topic that it does not hold in this form yet; returns how many.
+
+    Raises:
+        ServiceUnavailable: Kafka does not answer, or the topic is not there.
+    """
+    held = loaded_instruments(bootstrap)
+    news = [instrument for instrument in instruments if held.get(instrument.symbol) != instrument]
+    codec, failed = codec_for(INSTRUMENTS), []
+    producer = plain_producer(bootstrap)
+    for instrument in news:
+        producer.produce(
+            INSTRUMENTS,
+            codec.encode(instrument),
+            instrument.symbol.encode(),
+            on_delivery=lambda error, _: failed.append(error) if error else None,
+        )
+    if producer.flush(_WAIT_SECONDS) or failed:
+        raise ServiceUnavailable(f"{INSTRUMENTS}: Kafka did not take all instruments ({failed[:1]}); run it again")
+    return len(news)

@@ -8,8 +8,9 @@ from functools import cache
 from operator import attrgetter
 from typing import Any
 
-from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro import parse_schema, schemaless_reader
 
+from .compiled import compile_reader, compile_writer
 from .records import Indicators, PostMention, Record, SentimentScore, SourceBar
 from .registry import REGISTRY, Registry
 from .topics import TOPIC_OF_RECORD, TOPICS
@@ -21,6 +22,8 @@ _NESTED: dict[str, Any] = {
     "sentiment": SentimentScore,
     "mentions": PostMention,
 }
+_NESTED_KINDS: dict[str, type] = {kind.__name__: kind for kind in _NESTED.values()}
+_BROKEN = (EOFError, IndexError, KeyError, OverflowError, TypeError, ValueError, struct.error)
 
 
 class DecodeError(ValueError):
@@ -44,23 +47,21 @@ class Codec:
     def __init__(self, topic: str, registry: Registry = REGISTRY) -> None:
         spec = TOPICS[topic]
         versions = registry.versions(spec.subject)
+        newest = versions[-1]
         self.record = spec.record
-        self.schema_id = versions[-1].id
-        self._schema = _fast(versions[-1].schema)
-        self._writers = {v.id: _fast(v.schema) for v in versions}
-        self._header = _FRAME.pack(0, self.schema_id)
-        self._to_dict = _dict_maker(spec.record)
+        self.schema_id = newest.id
+        self._header = _FRAME.pack(0, newest.id)
+        self._schema = _fast(newest.schema)
+        self._older = {v.id: _fast(v.schema) for v in versions[:-1]}
+        self._write = compile_writer(self._schema, _NESTED_KINDS)
+        self._read = compile_reader(self._schema, spec.record, _NESTED_KINDS)
         self._from_dict = _record_maker(spec.record)
-        self._buffer = io.BytesIO()
 
     def encode(self, record: Record) -> bytes:
         """Framed bytes of a record."""
-        buffer = self._buffer
-        buffer.seek(0)
-        buffer.truncate()
-        buffer.write(self._header)
-        schemaless_writer(buffer, self._schema, self._to_dict(record))
-        return buffer.getvalue()
+        out = bytearray(self._header)
+        self._write(out, record)
+        return bytes(out)
 
     def decode(self, value: bytes | None) -> Any:
         """The record in framed bytes.
@@ -71,23 +72,29 @@ class Codec:
         """
         if value is None or len(value) < _FRAME.size:
             raise DecodeError("shorter than a frame")
+        try:
+            if value.startswith(self._header):
+                record, end = self._read(value, _FRAME.size)
+            else:
+                record, end = self._read_older(value)
+        except DecodeError:
+            raise
+        except _BROKEN as error:
+            raise DecodeError(f"{type(error).__name__} in the Avro body") from error
+        if end != len(value):
+            raise DecodeError(f"{len(value) - end} bytes left over")
+        return record
+
+    def _read_older(self, value: bytes) -> tuple[Any, int]:
         magic, schema_id = _FRAME.unpack_from(value)
         if magic != 0:
             raise DecodeError(f"first byte is {magic}, not 0")
-        writer = self._writers.get(schema_id)
+        writer = self._older.get(schema_id)
         if writer is None:
-            raise UnknownSchema(f"schema id {schema_id} is none of {sorted(self._writers)}")
-        reader = None if schema_id == self.schema_id else self._schema
+            raise UnknownSchema(f"schema id {schema_id} is not one of this topic")
         stream = io.BytesIO(value)
         stream.seek(_FRAME.size)
-        try:
-            data = schemaless_reader(stream, writer, reader)
-            record = self._from_dict(data)
-        except (EOFError, IndexError, KeyError, OverflowError, TypeError, ValueError, struct.error) as error:
-            raise DecodeError(f"{type(error).__name__} in the Avro body") from error
-        if stream.tell() != len(value):
-            raise DecodeError(f"{len(value) - stream.tell()} bytes left over")
-        return record
+        return self._from_dict(schemaless_reader(stream, writer, self._schema)), stream.tell()
 
 
 @cache

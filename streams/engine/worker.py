@@ -44,8 +44,8 @@ class _NoKafka(BootStrategy):  # type: ignore[misc]  # Faust is untyped here
     enable_web = False
 
 
-async def process_chunk(stage: Stage, chunk: Chunk) -> Finished | None:
-    """What the agent does with a chunk: decode, ask for scores, fold. None if its partition was given up."""
+async def process_chunk(stage: Stage, chunk: Chunk) -> Finished:
+    """What the agent does with a chunk: decode, ask for scores, fold. Nothing, if its partition was given up."""
     owned = chunk.owned
     if not owned.live:
         return Finished(owned, chunk.topic, chunk.end, ())
@@ -120,10 +120,12 @@ class _App(faust.App):  # type: ignore[misc]  # Faust is untyped here
 
 def build_app(stage: Stage, settings: Settings) -> Any:
     """The Faust app of one stage, with Kafka switched off."""
+    folder = settings.data_dir / "faust" / stage.name  # Faust insists on one, nothing of ours is in it
+    folder.mkdir(parents=True, exist_ok=True)
     return _App(
         f"moodtape-{stage.name}",
         broker="kafka://unused",
-        datadir=str(settings.data_dir / "faust" / stage.name),
+        datadir=str(folder),
         web_enabled=False,
     )
 
@@ -148,8 +150,8 @@ def run_stage(stage: Stage, settings: Settings, endpoints: Endpoints) -> None:
             except BaseException as error:  # Faust would acknowledge and go on
                 handover.fail(error)
                 raise
-            if finished is not None:
-                handover.put(finished)
+            handover.put(finished)
+            await asyncio.sleep(0)  # a full queue would keep the loop from its other tasks
 
     pump = Pump(
         stage,

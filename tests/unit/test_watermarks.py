@@ -71,7 +71,9 @@ def test_inner_stages_time_nothing_out() -> None:
 
 events = st.lists(
     st.tuples(
-        st.sampled_from(["a/0", "b/0", "c/0"]), st.sampled_from(["time", "time", "time", "end", "idle"]), st.integers(0, 50)
+        st.sampled_from(["a/0", "b/0", "c/0"]),
+        st.sampled_from(["time", "time", "time", "end", "idle"]),
+        st.integers(0, 50),
     ),
     max_size=40,
 )

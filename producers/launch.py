@@ -11,6 +11,7 @@ from infra.settings import Settings
 
 from .recording import RecordingSource
 from .runner import Produced, Runner
+from .simulator import SimulatorOptions, SimulatorSource
 
 
 def run_recording(
@@ -36,6 +37,28 @@ def run_recording(
     """
     with stopped_by_signals(stop or threading.Event()) as flag:
         return Runner(endpoints.kafka, RecordingSource(folder, speed), flag).run()
+
+
+def run_simulator(
+    settings: Settings, endpoints: Endpoints, options: SimulatorOptions, stop: threading.Event | None = None
+) -> Produced:
+    """Simulate into the raw topics, and write the ledger; blocks like :func:`run_recording`.
+
+    Args:
+        settings: the settings; the ledger goes to their data folder.
+        endpoints: where Kafka is.
+        options: what to simulate.
+        stop: set it to stop from another thread.
+
+    Raises:
+        UserError: an option makes no sense, or the topics hold something that does not go together with it.
+        ServiceUnavailable: Kafka does not answer.
+        FatalError: a delivery failed; started again it continues.
+    """
+    source = SimulatorSource(options)
+    source.write_ledger(settings.data_dir)
+    with stopped_by_signals(stop or threading.Event()) as flag:
+        return Runner(endpoints.kafka, source, flag).run()
 
 
 @contextmanager

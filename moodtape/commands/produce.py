@@ -5,13 +5,15 @@ from pathlib import Path
 
 import click
 
+from infra.clock import from_rfc3339, to_rfc3339
 from infra.endpoints import Endpoints, find_endpoints
 from infra.errors import UserError
 from infra.log import configure_logging
 from infra.metrics import Health, serve_health
 from infra.topics import require_topics
-from producers.launch import run_recording
+from producers.launch import run_recording, run_simulator
 from producers.runner import Produced
+from producers.simulator import DEFAULT_START, SimulatorOptions
 
 from ..options import Invocation, common
 
@@ -30,6 +32,49 @@ def recording(call: Invocation, folder: Path, speed: str) -> None:
     times = parse_speed(speed)
     endpoints = _ready(call, "recording")
     _show(call, run_recording(call.settings, endpoints, folder, times))
+
+
+@produce.command()
+@click.option("--symbols", default=8, show_default=True, help="How many, 1 to 10000.")
+@click.option("--seed", default=1, show_default=True, help="Everything random follows from it.")
+@click.option("--speed", default="60", show_default=True, help="max, or times real time, after the preload.")
+@click.option("--preload-days", default=2.0, show_default=True, help="So many days come at full speed.")
+@click.option("--days", type=float, help="End after so many days [default: go on for ever].")
+@click.option("--start", default=to_rfc3339(DEFAULT_START), show_default=True, help="First event time, RFC 3339.")
+@common
+def simulator(
+    call: Invocation,
+    symbols: int,
+    seed: int,
+    speed: str,
+    preload_days: float,
+    days: float | None,
+    start: str,
+) -> None:
+    """Simulate quotes and posts with a known relation between them; what it planted is in simulator-ledger.json."""
+    options = SimulatorOptions(
+        symbols=symbols,
+        seed=seed,
+        start=parse_moment("--start", start),
+        preload_days=preload_days,
+        days=days,
+        speed=parse_speed(speed),
+    )
+    options.check()
+    endpoints = _ready(call, "simulator")
+    _show(call, run_simulator(call.settings, endpoints, options))
+
+
+def parse_moment(option: str, text: str) -> int:
+    """Microseconds UTC of an RFC 3339 text.
+
+    Raises:
+        UserError: it is none; the message names the option.
+    """
+    try:
+        return from_rfc3339(text)
+    except ValueError:
+        raise UserError(f"{option} {text}: give a time with its offset, such as 2025-01-01T00:00:00Z") from None
 
 
 def parse_speed(text: str) -> float | None:

@@ -1,5 +1,6 @@
 """The application: which routers make which service, and what is made when it starts."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,6 +21,7 @@ from .directory import Directory
 from .gate import Gate
 from .paging import Cursors
 from .secret import cursor_secret
+from .snapshot import Snapshot
 from .store import Store
 
 SERVICES: dict[str, tuple[APIRouter, ...]] = {
@@ -45,11 +47,14 @@ def create_app(settings: Settings, endpoints: Endpoints, service: str | None = N
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         desk = make_desk(settings, endpoints, now)
-        await desk.store.open()
         app.state.desk = desk
+        await desk.store.open()
+        following = asyncio.create_task(desk.snapshot.follow(), name="snapshot")
         try:
             yield
         finally:
+            following.cancel()
+            await asyncio.wait([following])
             await desk.store.close()
 
     app = FastAPI(
@@ -76,6 +81,7 @@ def make_desk(settings: Settings, endpoints: Endpoints, now: Now) -> Desk:
     return Desk(
         settings=settings,
         store=store,
+        snapshot=Snapshot(endpoints.redis, now),
         ages=Ages(store, now),
         directory=Directory(store, now, shipped_instruments),
         cursors=Cursors(cursor_secret(settings)),

@@ -19,6 +19,7 @@ from .directory import Directory
 from .paging import Cursors
 from .problems import Problem
 from .queries import Span
+from .snapshot import Snapshot
 from .store import Row, Store
 
 _key_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="Needed where an API key is set.")
@@ -30,6 +31,7 @@ class Desk:
 
     settings: Settings
     store: Store
+    snapshot: Snapshot
     ages: Ages
     directory: Directory
     cursors: Cursors

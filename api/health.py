@@ -24,7 +24,7 @@ async def readyz(desk: At) -> JSONResponse:
         await desk.store.ping()
     except ServiceUnavailable as error:
         return JSONResponse({"status": "fail", "problems": {"database": str(error)}}, 503)
-    return JSONResponse({"status": "ok", "problems": {}})
+    return JSONResponse({"status": "ok", "problems": {}, "redis": "connected" if desk.snapshot.connected else "away"})
 
 
 @router.get("/metrics")

@@ -116,10 +116,13 @@ async def moods_of(
 ) -> dict[str, SentimentShape]:
     """The newest mood of each symbol; ``no_data`` where there is none."""
     found = {symbol: SentimentShape(symbol=symbol, interval=interval) for symbol in symbols}
-    for row in await desk.store.moods_now(symbols, interval, moment(as_of)):
+    stored = {row["symbol"]: row for row in await desk.store.moods_now(symbols, interval, moment(as_of))}
+    if as_of is None:
+        stored = desk.snapshot.newest(f"sentiment:{{}}:{interval:d}", symbols, stored)
+    for symbol, row in stored.items():
         age = await desk.ages.of("sentiment", row, as_of)
         stale = is_stale("sentiment", age, interval)
-        found[row["symbol"]] = mood_shape(row, age_seconds=age, stale=stale)
+        found[symbol] = mood_shape(row, age_seconds=age, stale=stale)
     return found
 
 

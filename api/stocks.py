@@ -74,7 +74,10 @@ async def search(body: SearchBody, desk: At) -> SearchShape:
 
 async def quotes_of(desk: Desk, symbols: list[str], as_of: int | None = None) -> dict[str, QuoteShape]:
     """The newest quote of each symbol; ``no_data`` where there is none."""
-    rows = await desk.store.quotes(symbols, moment(as_of))
+    stored = {row["symbol"]: row for row in await desk.store.quotes(symbols, moment(as_of))}
+    if as_of is None:
+        stored = desk.snapshot.newest("quote:{}", symbols, stored)
+    rows = list(stored.values())
     starts = [to_datetime(desk.grid.bucket(from_datetime(row["event_time"]), 86400)[0]) for row in rows]
     closes = await desk.store.day_closes([row["symbol"] for row in rows], starts, moment(as_of)) if rows else {}
     found = {symbol: QuoteShape(symbol=symbol) for symbol in symbols}

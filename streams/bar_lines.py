@@ -1,0 +1,126 @@
+"""The bars of one symbol and interval in order, with the indicators at any of them.
+
+A bar that is revised, or comes between two others, changes what later bars are computed from; bars already
+emitted stand. So the bars that may still change are kept, with the state of the indicators before them.
+"""
+
+from bisect import bisect_left
+from typing import Any
+
+from infra.clock import MICROS
+from infra.grid import INTERVALS
+from schemas.records import Indicators
+
+from .bar_parts import Part, SeriesKey
+from .indicators import Candle, IndicatorState
+
+MARK = 16  # bars between two kept states
+SLOT = 15  # bars in one entry of a snapshot
+
+
+class Bucket:
+    """One bucket of a line.
+
+    Attributes:
+        revision: of its next emission.
+        parts: totals by series, while a fact may still come.
+        candle: what the indicators take of it, as last emitted; None before.
+        pending: touched since its last emission.
+        changed: touched since the last snapshot.
+    """
+
+    __slots__ = ("candle", "changed", "end", "line", "parts", "pending", "revision", "start")
+
+    def __init__(self, line: "Line", start: int, end: int) -> None:
+        self.line, self.start, self.end = line, start, end
+        self.revision = 0
+        self.parts: dict[SeriesKey, Part] = {}
+        self.candle: Candle | None = None
+        self.pending = self.changed = False
+
+
+class Line:
+    """Bars of one symbol and interval.
+
+    Attributes:
+        i: index of the interval in ``INTERVALS``.
+        buckets: all kept ones by their end.
+        tail: those emitted, ascending; the indicators' ``base`` stands before the first.
+    """
+
+    __slots__ = ("_at", "_marks", "_state", "base", "buckets", "i", "slot_width", "symbol", "tail")
+
+    def __init__(self, symbol: str, i: int) -> None:
+        self.symbol, self.i = symbol, i
+        self.slot_width = SLOT * INTERVALS[i] * MICROS
+        self.buckets: dict[int, Bucket] = {}
+        self.tail: list[Bucket] = []
+        self.base = IndicatorState()
+        # A state that walks along the tail: _state stands before tail[_at]; _marks[k] before tail[(k + 1) * MARK].
+        self._state = IndicatorState()
+        self._at = 0
+        self._marks: list[IndicatorState] = []
+
+    def slot(self, end: int) -> int:
+        """Number of the snapshot entry of a bucket."""
+        return end // self.slot_width
+
+    def place(self, bucket: Bucket, candle: Candle) -> Indicators:
+        """Put a bar into the line, or in place of its former self; the indicators at it."""
+        if bucket.candle is not None:
+            index = self._index(bucket)
+        elif not self.tail or bucket.end > self.tail[-1].end:
+            index = len(self.tail)
+            self.tail.append(bucket)
+        else:
+            index = self._index(bucket)
+            self.tail.insert(index, bucket)
+        self._rewind(index)
+        bucket.candle = candle
+        self._walk(index + 1)
+        return self._state.values()
+
+    def restore(self, bucket: Bucket) -> None:
+        """Put back an emitted bar of a snapshot."""
+        self.buckets[bucket.end] = bucket
+        if bucket.candle is not None:
+            self.tail.insert(self._index(bucket), bucket)
+
+    def restore_base(self, values: list[Any]) -> None:
+        """Put back the state before the tail."""
+        self.base = IndicatorState.load(values)
+        self._state = self.base.copy()
+
+    def collapse(self, before: int) -> list[Bucket]:
+        """Move the base past bars that end before a moment, by whole marks; the bars given up."""
+        gone: list[Bucket] = []
+        while len(self.tail) >= MARK and self.tail[MARK - 1].end < before:
+            self._walk(MARK)
+            self.base = self._marks.pop(0)
+            self._at -= MARK
+            gone += self.tail[:MARK]
+            del self.tail[:MARK]
+        for bucket in gone:
+            del self.buckets[bucket.end]
+        return gone
+
+    def _index(self, bucket: Bucket) -> int:
+        return bisect_left(self.tail, bucket.end, key=lambda other: other.end)
+
+    def _rewind(self, index: int) -> None:
+        """Stand at or before ``tail[index]``, with no mark beyond it."""
+        if self._at <= index:
+            return
+        kept = index // MARK
+        del self._marks[kept:]
+        self._state = (self._marks[-1] if kept else self.base).copy()
+        self._at = kept * MARK
+
+    def _walk(self, index: int) -> None:
+        """Go forward to stand before ``tail[index]``."""
+        for bucket in self.tail[self._at : index]:
+            assert bucket.candle is not None  # noqa: S101  # in the tail means emitted
+            self._state.push(bucket.candle)
+            self._at += 1
+            if self._at % MARK == 0:
+                self._marks.append(self._state.copy())

@@ -1,0 +1,345 @@
+"""Quotes folded into bars of four intervals, with their indicators.
+
+A bucket is built from one series, chosen anew at each emission: the first of the preference with a fact in it.
+It is emitted when the watermark reaches its end and again, one revision up, after a fact that came later; it
+can change until the watermark is 2 h past its end. Quotes flagged ``late`` are not folded.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+import msgspec
+
+from infra.clock import MICROS
+from infra.grid import INTERVALS, Grid
+from schemas.records import Bar, Quote
+from schemas.topics import BARS
+
+from .bar_lines import Bucket, Line
+from .bar_parts import ALL, MINUTE, Leaf, Part, PriceFact, Series, SeriesKey
+from .schedule import Schedule
+from .stage import Emit, Fold
+
+KEPT = 2 * 3600 * MICROS
+LONGEST = max(INTERVALS)
+ENTRY_FACTS = 4096  # facts in one entry of a snapshot: below 400 kB
+
+
+class _Symbol:
+    """One instrument: its series and its line of each interval."""
+
+    __slots__ = ("lines", "series")
+
+    def __init__(self, symbol: str) -> None:
+        self.series: dict[SeriesKey, Series] = {}
+        self.lines = [Line(symbol, i) for i in ALL]
+
+
+class BarsFold(Fold):
+    """Quotes of one partition.
+
+    Args:
+        sources: preferred first; others come after, by the alphabet.
+        grid: the buckets.
+    """
+
+    def __init__(self, sources: tuple[str, ...], grid: Grid) -> None:
+        self._ranks = {source: rank for rank, source in reversed(list(enumerate(sources)))}
+        self._grid = grid
+        self._symbols: dict[str, _Symbol] = {}
+        # By (end, index of the interval): buckets to be emitted, and all buckets.
+        self._due: Schedule[tuple[int, ...], Bucket] = Schedule()
+        self._kept: Schedule[tuple[int, ...], Bucket] = Schedule()
+        self._minutes: Schedule[int, Series] = Schedule()
+        self._stale: list[tuple[Series, Part, int]] = []
+        self._changed_leaves: dict[tuple[Series, int], None] = {}
+        self._changed_buckets: list[Bucket] = []
+        self._changed_slots: dict[tuple[Line, int], None] = {}
+        self._changed_bases: dict[Line, None] = {}
+        self._gone: list[str] = []
+
+    def fact(self, topic: str, record: Quote, watermark: int | None, answers: Mapping[str, Any]) -> Sequence[Emit]:
+        """Fold one quote; its bars come with :meth:`advance`."""
+        bar, time = record.bar, record.event_time
+        if (bar is not None and bar.interval > LONGEST) or "late" in record.flags:
+            return ()
+        if watermark is not None and time < watermark - KEPT:
+            return ()  # its buckets are closed for good; the quotes stage flags every such fact, so none comes
+        series = self._find(record.symbol, record.source, 0 if bar is None else bar.interval)
+        parts = self._parts(series, time)
+        minute = -(-time // MINUTE) * MINUTE
+        leaf = series.leaves.get(minute)
+        if leaf is None:
+            leaf = series.open_leaf(minute, parts)
+            self._minutes.add(minute, series)
+        self._fold(series, parts, leaf, minute, _price_fact(record))
+        return ()
+
+    def advance(self, watermark: int) -> Sequence[Emit]:
+        """Emit what closed or changed, then drop what can change no more."""
+        self._settle()
+        out = self._emit_before((watermark + 1,))
+        self._forget(watermark - KEPT)
+        return out
+
+    def flush(self) -> Sequence[Emit]:
+        """Emit every bucket touched since its last emission, closed or not."""
+        self._settle()
+        return self._emit_before(None)
+
+    def _find(self, symbol: str, source: str, granularity: int) -> Series:
+        found = self._symbols.get(symbol) or self._new_symbol(symbol)
+        key = (source, granularity)
+        series = found.series.get(key)
+        if series is None:
+            series = found.series[key] = Series(symbol, key)
+        return series
+
+    def _new_symbol(self, symbol: str) -> _Symbol:
+        found = self._symbols[symbol] = _Symbol(symbol)
+        return found
+
+    def _parts(self, series: Series, time: int) -> list[Part]:
+        """The totals of every bucket that a moment's fact feeds."""
+        out = []
+        for i in series.feeds:
+            part = series.current[i]
+            if part is None or not part.start < time <= part.end:
+                part = self._open_part(series, i, time)
+            out.append(part)
+        return out
+
+    def _open_part(self, series: Series, i: int, time: int) -> Part:
+        line = self._symbols[series.symbol].lines[i]
+        start, end = self._grid.bucket(time, INTERVALS[i])
+        bucket = line.buckets.get(end)
+        if bucket is None:
+            bucket = line.buckets[end] = Bucket(line, start, end)
+            self._kept.add((end, i), bucket)
+        part = bucket.parts.get(series.key)
+        if part is None:
+            part = bucket.parts[series.key] = Part(bucket, series.granularity)
+        latest = series.current[i]
+        if latest is None or end > latest.end:
+            series.current[i] = part
+        return part
+
+    def _fold(self, series: Series, parts: list[Part], leaf: Leaf, minute: int, fact: PriceFact) -> None:
+        """Put a fact into its leaf and its totals, unless a higher revision of it is there."""
+        key = (time, sequence) = fact[0], fact[1]
+        former = leaf.facts.get(key)
+        if former is not None and former[2] > fact[2]:
+            return
+        leaf.facts[key] = fact
+        if not leaf.changed:
+            self._change_leaf(series, minute, leaf)
+        for part, i in zip(parts, series.feeds, strict=True):
+            if part.stale is not None:
+                part.stale = min(part.stale, minute)
+            elif time > part.time or (time == part.time and sequence > part.sequence):
+                part.add(fact)
+            else:
+                part.stale = minute
+                self._stale.append((series, part, i))
+            bucket = part.bucket
+            if not (bucket.pending and bucket.changed):
+                self._touch(bucket)
+
+    def _touch(self, bucket: Bucket) -> None:
+        if not bucket.pending:
+            bucket.pending = True
+            self._due.add((bucket.end, bucket.line.i), bucket)
+        self._change(bucket)
+
+    def _change(self, bucket: Bucket) -> None:
+        if not bucket.changed:
+            bucket.changed = True
+            self._changed_buckets.append(bucket)
+
+    def _change_leaf(self, series: Series, minute: int, leaf: Leaf) -> None:
+        leaf.changed = True
+        self._changed_leaves[series, minute] = None
+
+    def _settle(self) -> None:
+        """Bring all stale totals right."""
+        stale, self._stale = self._stale, []
+        for series, part, i in stale:
+            for minute in series.refold(part, i):
+                self._change_leaf(series, minute, series.leaves[minute])
+
+    def _emit_before(self, moment: tuple[int, ...] | None) -> list[Emit]:
+        return [
+            Emit(BARS, bucket.line.symbol, self._bar(bucket))
+            for _, buckets in self._due.take(moment)
+            for bucket in sorted(buckets, key=_symbol_of)
+        ]
+
+    def _bar(self, bucket: Bucket) -> Bar:
+        """The next emission of a bucket."""
+        key, part = self._choose(bucket)
+        indicators = bucket.line.place(bucket, (part.high, part.low, part.close, part.volume))
+        revision = bucket.revision
+        bucket.revision, bucket.pending = revision + 1, False
+        self._change(bucket)
+        return Bar(
+            symbol=bucket.line.symbol,
+            interval=INTERVALS[bucket.line.i],
+            start=bucket.start,
+            event_time=bucket.end,
+            known_time=max(bucket.end, part.ingest),
+            revision=revision,
+            open=part.open,
+            high=part.high,
+            low=part.low,
+            close=part.close,
+            volume=part.volume,
+            trades=part.trades,
+            vwap=_vwap(part, key[1]),
+            source=key[0],
+            flags=("straddles",) if part.straddles else (),
+            indicators=indicators,
+        )
+
+    def _choose(self, bucket: Bucket) -> tuple[SeriesKey, Part]:
+        """The one series a bar is built from."""
+        if len(bucket.parts) == 1:
+            return next(iter(bucket.parts.items()))
+        return min(bucket.parts.items(), key=lambda item: (self._ranks.get(item[0][0], len(self._ranks)), *item[0]))
+
+    def _forget(self, before: int) -> None:
+        """Drop what ended before a moment."""
+        for minute, owners in self._minutes.take(before):
+            for series in owners:
+                leaf = series.drop_leaf(minute)
+                self._changed_leaves.pop((series, minute), None)
+                self._gone.extend(_leaf_keys(series, minute, leaf))
+        for _, buckets in self._kept.take((before,)):
+            for bucket in buckets:
+                bucket.parts.clear()
+                self._change(bucket)
+                self._collapse(bucket.line, before)
+
+    def _collapse(self, line: Line, before: int) -> None:
+        gone = line.collapse(before)
+        if gone:
+            self._changed_bases[line] = None
+            self._changed_slots.update(((line, line.slot(bucket.end)), None) for bucket in gone)
+
+    def dump(self) -> Iterable[tuple[str, bytes | None]]:
+        """Changed minutes, changed rows of bars, changed states of indicators."""
+        self._settle()
+        gone, self._gone = self._gone, []
+        yield from ((key, None) for key in gone)
+        leaves, self._changed_leaves = self._changed_leaves, {}
+        for series, minute in leaves:
+            yield from _dump_leaf(series, minute)
+        buckets, self._changed_buckets = self._changed_buckets, []
+        slots, self._changed_slots = self._changed_slots, {}
+        for bucket in buckets:
+            bucket.changed = False
+            slots[bucket.line, bucket.line.slot(bucket.end)] = None
+        yield from (_dump_slot(line, slot) for line, slot in slots)
+        bases, self._changed_bases = self._changed_bases, {}
+        for line in bases:
+            yield f"base\t{line.symbol}\t{line.i}", msgspec.msgpack.encode(line.base.dump())
+
+    def load(self, key: str, value: bytes) -> None:
+        """Take back one entry."""
+        kind, symbol, *rest = key.split("\t")
+        content = msgspec.msgpack.decode(value)
+        if kind == "leaf":
+            source, granularity, minute, _ = rest
+            self._load_leaf(self._find(symbol, source, int(granularity)), int(minute), content)
+            return
+        line = (self._symbols.get(symbol) or self._new_symbol(symbol)).lines[int(rest[0])]
+        if kind == "base":
+            line.restore_base(content)
+        else:
+            for row in content:
+                self._load_bucket(line, row)
+
+    def _load_leaf(self, series: Series, minute: int, content: list[Any]) -> None:
+        if minute not in series.leaves:
+            self._minutes.add(minute, series)
+        leaf = series.restore_leaf(minute)
+        before, facts = content
+        leaf.before = [None if frozen is None else tuple(frozen) for frozen in before]
+        leaf.facts.update(((fact[0], fact[1]), tuple(fact)) for fact in facts)
+
+    def _load_bucket(self, line: Line, row: list[Any]) -> None:
+        start, end, revision, pending, kept, candle, parts = row
+        bucket = Bucket(line, start, end)
+        bucket.revision, bucket.pending = revision, pending
+        bucket.candle = None if candle is None else tuple(candle)
+        for source, granularity, frozen in parts:
+            part = bucket.parts[source, granularity] = Part(bucket, granularity)
+            part.thaw(frozen)
+        line.restore(bucket)
+        if pending:
+            self._due.add((end, line.i), bucket)
+        if kept:
+            self._kept.add((end, line.i), bucket)
+
+
+def _price_fact(record: Quote) -> PriceFact:
+    bar, price = record.bar, record.price
+    if bar is None:
+        size, opened, high, low = record.volume, price, price, price
+    else:
+        size, opened, high, low = bar.volume, bar.open, bar.high, bar.low
+    return (
+        record.event_time,
+        record.sequence or 0,
+        record.revision,
+        record.ingest_time,
+        price,
+        size,
+        opened,
+        high,
+        low,
+    )
+
+
+def _vwap(part: Part, granularity: int) -> float | None:
+    """Mean price of ticks by size; None for source bars, and where no size is known."""
+    if granularity or not part.volume:
+        return None
+    vwap = part.turnover / part.volume
+    return vwap if isfinite(vwap) else None
+
+
+def _symbol_of(bucket: Bucket) -> str:
+    return bucket.line.symbol
+
+
+def _leaf_keys(series: Series, minute: int, leaf: Leaf) -> list[str]:
+    """Names of a leaf's entries in a snapshot; facts are only added while it is kept."""
+    source, granularity = series.key
+    count = -(-len(leaf.facts) // ENTRY_FACTS)
+    return [f"leaf\t{series.symbol}\t{source}\t{granularity}\t{minute}\t{n}" for n in range(count)]
+
+
+def _dump_leaf(series: Series, minute: int) -> Iterable[tuple[str, bytes]]:
+    leaf = series.leaves[minute]
+    leaf.changed = False
+    facts = list(leaf.facts.values())
+    for n, key in enumerate(_leaf_keys(series, minute, leaf)):
+        yield key, msgspec.msgpack.encode([leaf.before, facts[n * ENTRY_FACTS : (n + 1) * ENTRY_FACTS]])
+
+
+def _dump_slot(line: Line, slot: int) -> tuple[str, bytes | None]:
+    rows = [
+        [
+            bucket.start,
+            bucket.end,
+            bucket.revision,
+            bucket.pending,
+            bool(bucket.parts),
+            bucket.candle,
+            [[*key, part.freeze()] for key, part in bucket.parts.items()],
+        ]
+        for bucket in line.buckets.values()
+        if line.slot(bucket.end) == slot
+    ]
+    return f"bars\t{line.symbol}\t{line.i}\t{slot}", msgspec.msgpack.encode(rows) if rows else None

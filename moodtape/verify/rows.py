@@ -63,15 +63,15 @@ class Comparison:
     Args:
         edge: what the findings go to.
         table: what the rows must look like.
-        doubtful: whether a difference may be right after all; it is told the record, the row, the columns.
-        suspect: told of a doubtful row's record, and what is wrong with the row.
+        doubtful: which of the differing columns may be right after all, given the record, the row and the columns.
+        suspect: told of the record of a row that differs in such columns only, and what differs.
     """
 
     def __init__(
         self,
         edge: Edge,
         table: Table,
-        doubtful: Callable[[Any, Row, list[str]], bool] = lambda *_: False,
+        doubtful: Callable[[Any, Row, list[str]], list[str]] = lambda *_: [],
         suspect: Callable[[Any, str], None] = lambda *_: None,
     ) -> None:
         self.edge = edge
@@ -116,11 +116,12 @@ class Comparison:
             self.edge.blame("altered", f"{name} ({place}) has a row")
             return
         wrong = differences(row, self._table.columns(record))
-        what = f"{name} ({place}): {', '.join(wrong)}"
-        if wrong and self._doubtful(record, row, wrong):
-            self._suspect(record, what)
-        elif wrong:
-            self.edge.blame("altered", what)
+        doubtful = self._doubtful(record, row, wrong) if wrong else []
+        certain = [column for column in wrong if column not in doubtful]
+        if certain:
+            self.edge.blame("altered", f"{name} ({place}): {', '.join(certain)}")
+        elif doubtful:
+            self._suspect(record, f"{name} ({place}): {', '.join(doubtful)}")
 
     def _absent(self, fact: Fact, name: str, dead: Container[int]) -> None:
         if fact.offset in dead:

@@ -10,7 +10,7 @@ from .account import Edge
 from .letters import NONE, buried
 from .reading import Fact, Heard, Span, TopicReader, require
 from .rows import Comparison, Row
-from .tables import Store, Table, only_author_gone
+from .tables import Store, Table, gone_with_author
 
 Await = Callable[[str, list[Span]], list[str]]
 PostId = tuple[str, str]
@@ -31,7 +31,7 @@ class StoredEdges:
         dead = buried(self._reader, table.topic)
         rows = PartitionedRows(self._store.rows(table.name, table.column_names, {}), spans)
         blanked: list[tuple[PostId, str]] = []
-        comparison = Comparison(edge, table, only_author_gone, lambda r, what: blanked.append((_post(r), what)))
+        comparison = Comparison(edge, table, gone_with_author, lambda r, what: blanked.append((_post(r), what)))
         for span in spans:
             facts: Iterable[Fact] = self._facts(span)
             inside: Iterable[Row] = rows.of(span.partition)

@@ -99,13 +99,11 @@ TABLES = (
 )
 
 
-def only_author_gone(record: Any, row: Mapping[str, Any], wrong: list[str]) -> bool:
-    """Whether a row differs only as the rows of a deleted post do: no author, no url."""
-    return (
-        isinstance(record, ScoredPost | Mention)
-        and set(wrong) <= {"author", "url"}
-        and all(row[name] is None for name in wrong)
-    )
+def gone_with_author(record: Any, row: Mapping[str, Any], wrong: list[str]) -> list[str]:
+    """The columns in which a row differs as the rows of a deleted post do: no author, no url."""
+    if not isinstance(record, ScoredPost | Mention):
+        return []
+    return [name for name in wrong if name in ("author", "url") and row[name] is None]
 
 
 def _blank(kind: Any) -> Any:
@@ -164,8 +162,9 @@ class Store:
         """Rows of deleted posts that still say who wrote them or where, named by source and identity."""
         query = sql.SQL(
             "SELECT kept.source, kept.post_id, kept.revision FROM {} AS kept"
-            " WHERE (kept.author IS NOT NULL OR kept.url IS NOT NULL) AND EXISTS (SELECT FROM post AS gone"
-            " WHERE gone.deleted AND gone.source = kept.source AND gone.post_id = kept.post_id"
+            " WHERE kept.replay = 'live' AND (kept.author IS NOT NULL OR kept.url IS NOT NULL)"
+            " AND EXISTS (SELECT FROM post AS gone"
+            " WHERE gone.replay = 'live' AND gone.deleted AND gone.source = kept.source AND gone.post_id = kept.post_id"
             " AND gone.revision >= kept.revision)"
         ).format(sql.Identifier(table))
         with self._connection.transaction():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import (
+    OFFSET_BEGINNING,
     OFFSET_INVALID,
     Consumer,
     IsolationLevel,
@@ -131,7 +132,8 @@ class KafkaLog:
     def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         self._assigned = [Part(place.topic, place.partition) for place in places]
         self._next, self.moved = {}, True
-        consumer.assign(places)
+        # Paused, and with an offset that always exists, until the store has said where to read.
+        consumer.assign(_places(dict.fromkeys(self._assigned, OFFSET_BEGINNING)))
         consumer.pause(places)
 
     def _on_revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:

@@ -1,9 +1,11 @@
 """A running API for tests: uvicorn in a thread, the rows it reads, and a client."""
 
 import threading
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
@@ -13,6 +15,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from infra.clock import from_rfc3339, to_datetime
+from infra.migrate import migrate
 
 MINUTE = 60_000_000
 NOON = from_rfc3339("2022-03-16T16:00:00Z")
@@ -83,6 +86,11 @@ class Rows:
         """Give the connection back."""
         self._connection.close()
 
+    def clear(self) -> None:
+        """Delete every row of every table of facts."""
+        for table in DEFAULTS:
+            self._connection.execute(sql.SQL("delete from {}").format(sql.Identifier(table)))
+
     def put(self, table: str, **given: Any) -> None:
         """One row; what is not given is the table's default above, known when it happened."""
         self._offset += 1
@@ -117,6 +125,20 @@ def _adapted(name: str, value: Any) -> Any:
     if name in _TIMES and isinstance(value, int):
         return to_datetime(value)
     return Jsonb(value) if name in ("sources", "mentions") and not isinstance(value, int) else value
+
+
+@contextmanager
+def migrated(server: str) -> Iterator[str]:
+    """A database of its own with our tables on a server; its URL."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    url = urlsplit(server)._replace(path=f"/{name}").geturl()
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        try:
+            migrate(url)
+            yield url
+        finally:
+            connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
 
 
 @contextmanager

@@ -12,28 +12,60 @@ from infra.clock import to_rfc3339
 from infra.endpoints import Endpoints
 from infra.settings import Settings
 
-from .serving import MINUTE, NOON, Rows, running
+from .serving import MINUTE, NOON, Rows, migrated, running
 
 pytestmark = pytest.mark.services
 MIDNIGHT = NOON - 12 * 60 * MINUTE  # of New York, at which 16 March 2022 begins
 DAY = 24 * 60 * MINUTE
-WALL = NOON + 365 * DAY
+
+
+@pytest.fixture(scope="module")
+def database(endpoints: Endpoints) -> Iterator[str]:
+    """One database for all tests here: each finds it empty."""
+    with migrated(endpoints.database) as url:
+        yield url
+
+
+class Wall:
+    """The wall clock of the tests: years after the rows, and an hour later in each test, so that no cache lasts."""
+
+    def __init__(self) -> None:
+        self.time = NOON + 365 * DAY
+
+    def __call__(self) -> int:
+        return self.time
+
+
+@pytest.fixture(scope="module")
+def wall() -> Wall:
+    """The clock that the application is given."""
+    return Wall()
+
+
+@pytest.fixture(scope="module")
+def served(
+    database: str, endpoints: Endpoints, wall: Wall, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
+    """A client of the whole API over that database."""
+    settings = Settings(data_dir=tmp_path_factory.mktemp("data"))
+    with running(create_app(settings, Endpoints("", database, endpoints.redis), now=wall)) as client:
+        yield client
 
 
 @pytest.fixture
-def rows(database: str) -> Iterator[Rows]:
-    """The database of the test, to put rows in."""
+def rows(database: str, wall: Wall) -> Iterator[Rows]:
+    """The database, empty, to put rows in."""
     rows = Rows(database)
+    rows.clear()
+    wall.time += 60 * MINUTE
     yield rows
     rows.close()
 
 
 @pytest.fixture
-def client(database: str, cache: str, settings: Settings) -> Iterator[httpx.Client]:
-    """A client of the whole API over that database and an empty cache; the wall clock says a year after noon."""
-    app = create_app(settings, Endpoints(kafka="", database=database, redis=cache), now=lambda: WALL)
-    with running(app) as client:
-        yield client
+def client(served: httpx.Client, rows: Rows) -> httpx.Client:
+    """A client of the whole API over an empty database."""
+    return served
 
 
 def get(client: httpx.Client, path: str, **params: Any) -> Any:
@@ -71,13 +103,13 @@ def test_a_played_quote_is_stale_after_a_minute_of_its_own_source(client: httpx.
     assert get(client, "stocks/TWTR/quote")["status"] == "live"
 
 
-def test_a_live_quote_is_judged_by_the_wall_clock(client: httpx.Client, rows: Rows) -> None:
+def test_a_live_quote_is_judged_by_the_wall_clock(client: httpx.Client, rows: Rows, wall: Wall) -> None:
     """A quote stored when it was seen ages by the wall clock, though nothing newer is stored."""
     rows.put("quote", symbol="TSLA", price=11.0, event_time=NOON, source="yahoo", stored_at=NOON + 1_000_000)
 
     told = get(client, "stocks/TSLA/quote")
 
-    assert (told["status"], told["age_seconds"]) == ("stale", 365 * 86400.0)
+    assert (told["status"], told["age_seconds"]) == ("stale", (wall() - NOON) / 1e6)
 
 
 def test_a_quote_as_of_a_time_is_the_revision_known_then(client: httpx.Client, rows: Rows) -> None:
@@ -347,7 +379,7 @@ def test_posts_show_what_made_a_mood(client: httpx.Client, rows: Rows) -> None:
     assert [item["post_id"] for item in then["items"]] == ["a", "b", "c"]
 
 
-def test_sources_tell_who_is_silent(database: str, cache: str, settings: Settings, rows: Rows) -> None:
+def test_sources_tell_who_is_silent(database: str, cache: str, settings: Settings, rows: Rows, wall: Wall) -> None:
     """Live by the source's own clock, stale by the wall clock, blind after a gap, off when never heard of."""
     enabled = settings.model_copy(update={"post_sources": ("bluesky",)})
     for n in range(3):
@@ -355,10 +387,10 @@ def test_sources_tell_who_is_silent(database: str, cache: str, settings: Setting
     rows.put("post", post_id="0", revision=1, event_time=NOON)
     rows.put("post", post_id="x", event_time=NOON - DAY)
     rows.put("post", source="reddit", post_id="1", event_time=NOON, stored_at=NOON)
-    rows.put("post", source="x", post_id="1", event_time=WALL - 1, stored_at=WALL)
-    rows.put("gap", source="x", event_time=WALL)
+    rows.put("post", source="x", post_id="1", event_time=wall() - 1, stored_at=wall())
+    rows.put("gap", source="x", event_time=wall())
 
-    with running(create_app(enabled, Endpoints("", database, cache), now=lambda: WALL)) as client:
+    with running(create_app(enabled, Endpoints("", database, cache), now=wall)) as client:
         told = {item["source"]: item for item in get(client, "sentiment/sources")["items"]}
 
     states = {name: (item["status"], item["posts_24h"], item["gaps_24h"]) for name, item in told.items()}

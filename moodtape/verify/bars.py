@@ -112,6 +112,7 @@ def _add_up(prices: Sequence[Price], end: int, source: str) -> Told:
             volume += price.size
             traded += price.close * price.size
     ticks = all(price.width == 0 for price in prices)
+    mean = traded / volume if ticks and volume else None
     return Told(
         event_time=end,
         known_time=max(end, *(price.ingest_time for price in prices)),
@@ -121,7 +122,7 @@ def _add_up(prices: Sequence[Price], end: int, source: str) -> Told:
         close=prices[-1].close,
         volume=volume,
         trades=len(prices),
-        vwap=traded / volume if ticks and volume else None,
+        vwap=mean if mean is not None and math.isfinite(mean) else None,
         source=source,
     )
 

@@ -85,7 +85,7 @@ class PostRules:
     A post more than 30 days behind is no longer remembered: it may come again, flagged late.
     """
 
-    _shared = ("source", "post_id", "revision", "event_time", "ingest_time", "community", "url", "author", "deleted")
+    _shared = ("source", "post_id", "revision", "event_time", "ingest_time", "community", "deleted")
 
     def __init__(self) -> None:
         self._newest = 0
@@ -106,14 +106,19 @@ class PostRules:
         return Came(offset, self._body(record), record.revision, forgotten)
 
     def _body(self, record: RawPost | ScoredPost) -> int:
-        return hash(tuple(getattr(record, name) for name in self._shared))
+        # Of a deleted post nothing is passed on that tells who wrote it.
+        person = (None, None) if isinstance(record, RawPost) and record.deleted else (record.author, record.url)
+        return hash((*(getattr(record, name) for name in self._shared), *person))
 
     def survivors(self, went: Sequence[Went]) -> list[tuple[Went, int]]:
         """The revisions of one post that come out."""
         out: list[tuple[Went, int]] = []
+        highest = -1
         for fact in went:
-            if not out or (fact.order > out[-1][0].order and fact.content != out[-1][0].content):
-                out.append((fact, fact.order))
+            if fact.order > highest:
+                highest = fact.order
+                if not out or fact.content != out[-1][0].content:
+                    out.append((fact, fact.order))
         return out
 
 

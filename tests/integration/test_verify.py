@@ -74,6 +74,7 @@ def posts() -> tuple[list[RawPost], list[ScoredPost], list[Mention]]:
     ]
     names = ("source", "post_id", "revision", "event_time", "ingest_time", "author", "community", "url", "deleted")
     shared = [{name: getattr(post, name) for name in names} for post in raw]
+    shared[2] |= {"author": None, "url": None}
     mention = PostMention(symbol="TSLA", rule="tag", confidence=1.0)
     scored = [ScoredPost(**fields, mentions=() if fields["deleted"] else (mention,)) for fields in shared]
     return raw, scored, [Mention(symbol="TSLA", **fields) for fields in shared]

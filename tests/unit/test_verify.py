@@ -188,10 +188,17 @@ def scored(fact: RawPost, **more: Any) -> ScoredPost:
 def test_posts_come_out_once_per_revision_that_says_something_new() -> None:
     """The same revision, an older one, and one with the same text are duplicates."""
     one, two = post(1, "to the moon"), post(2, "to the floor")
-    went = [one, one, two, post(0, "earlier"), post(3, "to the floor")]
-    edge = recount(went, [scored(one), scored(two)], rules=PostRules)
+    went = [one, one, two, post(0, "earlier"), post(4, "to the floor"), post(3, "older than the last"), post(5, "up")]
+    edge = recount(went, [scored(one), scored(two), scored(went[-1])], rules=PostRules)
     assert edge.ok, edge.problems
-    assert edge.duplicates == 3
+    assert edge.duplicates == 4
+
+
+def test_a_deleted_post_comes_out_without_its_author() -> None:
+    """Author and address of a deletion are not passed on; if they are, the record is altered."""
+    gone = post(1, "", author="h", url="u", deleted=True)
+    assert recount([gone], [replace(scored(gone), author=None, url=None)], rules=PostRules).ok
+    assert recount([gone], [scored(gone)], rules=PostRules).altered == 1
 
 
 def test_a_late_post_is_deduplicated_unless_a_month_old() -> None:

@@ -23,6 +23,7 @@ PRODUCER_SKEW = Gauge(
 )
 HTTP_SECONDS = Histogram("moodtape_http_request_seconds", "Duration of a request.", ["route", "method", "status"])
 RETRIES = Counter("moodtape_retries_total", "Attempts repeated after a transient failure.", ["what"])
+TEXTS_SCORED = Counter("moodtape_texts_scored_total", "Texts answered by the scorer, by where from.", ["by"])
 
 
 class Health:

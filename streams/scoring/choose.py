@@ -1,0 +1,56 @@
+"""The one rule that decides which scorer runs, from the settings ``scorer`` and ``model``.
+
+====================== ===============================================================================================
+``scorer``             what runs
+====================== ===============================================================================================
+``lexicon``            the lexicon
+``onnx:FOLDER``        that folder by onnxruntime
+``transformers:MODEL`` that folder or hub name by transformers and torch
+``auto`` (default)     the first that can run without a download: ``model`` as a folder with ``*.onnx`` by onnxruntime;
+                       ``model`` as a folder, or as a name in the hub's local cache, by transformers; the lexicon
+====================== ===============================================================================================
+
+The name and version of what runs stand in every record.
+"""
+
+from pathlib import Path
+
+from infra.errors import UserError
+from infra.settings import Settings
+
+from .lexicon import LexiconScorer
+from .onnx import OnnxScorer, onnx_file, onnx_installed
+from .scorer import Scorer
+from .torch_classifier import TorchScorer, available_here, torch_installed
+
+
+def chosen(settings: Settings) -> str:
+    """What ``auto`` stands for on this machine; other settings are answered as they are.
+
+    Raises:
+        UserError: the setting is none of the four.
+    """
+    kind, _, model = settings.scorer.partition(":")
+    if settings.scorer == "lexicon" or (kind in ("onnx", "transformers") and model):
+        return settings.scorer
+    if settings.scorer != "auto":
+        raise UserError(f"scorer {settings.scorer!r}: give auto, lexicon, onnx:FOLDER or transformers:FOLDER-OR-NAME")
+    if onnx_installed() and onnx_file(Path(settings.model)) is not None:
+        return f"onnx:{settings.model}"
+    if torch_installed() and available_here(settings.model):
+        return f"transformers:{settings.model}"
+    return "lexicon"
+
+
+def make_scorer(settings: Settings) -> Scorer:
+    """The scorer that the settings choose, loaded.
+
+    Raises:
+        UserError: the setting is wrong, a package is missing or the model cannot be loaded; says how to mend it.
+    """
+    kind, _, model = chosen(settings).partition(":")
+    if kind == "onnx":
+        return OnnxScorer(Path(model))
+    if kind == "transformers":
+        return TorchScorer(model)
+    return LexiconScorer()

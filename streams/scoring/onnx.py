@@ -1,0 +1,113 @@
+"""Sequence classifiers as ONNX: a folder with ``*.onnx``, ``tokenizer.json`` and ``config.json``."""
+
+import json
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from infra.errors import PoisonError, UserError
+from schemas.records import SentimentScore
+
+from .scorer import MAX_TOKENS, digest_of, from_logits, label_order
+
+MISSING = "the ONNX runtime is not installed; run: pip install moodtape[onnx]"
+
+
+def onnx_installed() -> bool:
+    """Whether onnxruntime and tokenizers can be imported."""
+    return find_spec("onnxruntime") is not None and find_spec("tokenizers") is not None
+
+
+def onnx_file(folder: Path) -> Path | None:
+    """The model file of a folder: the first by name of ``*.onnx``, where its companions are there too."""
+    files = sorted(folder.glob("*.onnx")) if folder.is_dir() else []
+    whole = files and (folder / "tokenizer.json").is_file() and (folder / "config.json").is_file()
+    return files[0] if whole else None
+
+
+class OnnxScorer:
+    """Scores by onnxruntime, one thread a call, each text alone and without padding.
+
+    Scores of int8 models move by up to 0.3 with what else is in the batch, so there is no batch. Several threads
+    may call :meth:`score` at the same time.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Load the model.
+
+        Raises:
+            UserError: the runtime is missing, or the folder is not a model.
+        """
+        if not onnx_installed():
+            raise UserError(MISSING)
+        path = onnx_file(folder)
+        if path is None:
+            raise UserError(f"{folder}: no model; a folder with *.onnx, tokenizer.json and config.json is needed")
+        self.name = folder.resolve().name
+        self.version = f"{digest_of([path, folder / 'tokenizer.json', folder / 'config.json'])}-onnx"
+        self._order = label_order(_config(folder)["id2label"], folder)
+        self._tokenizer = _tokenizer(folder)
+        self._session = _session(path)
+        self._inputs = {node.name for node in self._session.get_inputs()}
+
+    def score(self, text: str) -> SentimentScore:
+        """Score one text: its first 64 tokens.
+
+        Raises:
+            PoisonError: the runtime failed on it.
+        """
+        encoding = self._tokenizer.encode(text)
+        columns = {
+            "input_ids": encoding.ids,
+            "attention_mask": encoding.attention_mask,
+            "token_type_ids": encoding.type_ids,
+        }
+        feed = {name: np.array([values], dtype=np.int64) for name, values in columns.items() if name in self._inputs}
+        try:
+            logits = self._session.run(None, feed)[0][0]
+        except _runtime_errors() as error:
+            raise PoisonError("invalid", f"{self.name} cannot score a text: {error}") from None
+        return from_logits([float(value) for value in logits], self._order, self.name, self.version)
+
+
+def _config(folder: Path) -> Mapping[str, Any]:
+    try:
+        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if not isinstance(config["id2label"], dict):
+            raise TypeError("id2label")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder / 'config.json'}: no id2label can be read from it ({error!r})") from None
+    return config
+
+
+def _tokenizer(folder: Path) -> Any:
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(MAX_TOKENS)
+    return tokenizer
+
+
+def _session(path: Path) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except _runtime_errors() as error:
+        raise UserError(f"{path}: onnxruntime cannot load it: {error}") from None
+
+
+def _runtime_errors() -> tuple[type[Exception], ...]:
+    """The runtime's errors; they have no class in common but Exception."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    found = (value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception))
+    return (*found, RuntimeError, ValueError)

@@ -1,0 +1,182 @@
+"""The scorer's process: ``POST /score`` with texts, scores back. Inference lives here so that nothing else waits."""
+
+import asyncio
+import hmac
+import ipaddress
+import json
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import msgspec
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from infra.errors import PoisonError, UserError
+from infra.log import get_logger
+from infra.metrics import TEXTS_SCORED
+from schemas.records import SentimentScore
+
+from .cache import ScoreCache, plain_text
+from .scorer import Scorer
+from .wire import KEY_HEADER, MOST_CHARACTERS, MOST_TEXTS, Address, Answer, Question, address_file
+
+_log = get_logger(__name__)
+
+
+class Desk:
+    """Answers questions: from the cache, from a score in the making, or from the scorer in a pool of threads."""
+
+    def __init__(self, scorer: Scorer, threads: int, cache: ScoreCache | None = None) -> None:
+        """Take a loaded scorer and the number of texts that are scored at the same time."""
+        self._scorer = scorer
+        self._cache = ScoreCache() if cache is None else cache
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
+        self._making: dict[str, asyncio.Future[SentimentScore | None]] = {}
+
+    async def answer(self, texts: Sequence[str]) -> Answer:
+        """Score texts; equal ones once."""
+        plains = [plain_text(text) for text in texts]
+        distinct = list(dict.fromkeys(plains))
+        found = dict(zip(distinct, await asyncio.gather(*map(self._one, distinct)), strict=True))
+        return Answer([found[plain] for plain in plains], self._scorer.name, self._scorer.version)
+
+    async def _one(self, plain: str) -> SentimentScore | None:
+        kept = self._cache.get(plain)
+        if kept is not None:
+            TEXTS_SCORED.labels("cache").inc()
+            return kept
+        making = self._making.get(plain)
+        if making is None:
+            making = self._making[plain] = asyncio.ensure_future(self._make(plain))
+        return await asyncio.shield(making)
+
+    async def _make(self, plain: str) -> SentimentScore | None:
+        try:
+            score = await asyncio.get_running_loop().run_in_executor(self._pool, self._scorer.score, plain)
+            self._cache.put(plain, score)
+            TEXTS_SCORED.labels("model").inc()
+            return score
+        except (PoisonError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            # A text that the model cannot take is not scored; asking again would stop all posts for ever.
+            _log.error("text not scored", model=self._scorer.name, characters=len(plain), error=type(error).__name__)
+            TEXTS_SCORED.labels("failed").inc()
+            return None
+        finally:
+            del self._making[plain]
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def score_app(desk: Desk, api_key: str | None = None) -> FastAPI:
+    """The HTTP application: ``/score`` (with the key where there is one), ``/livez``, ``/readyz``, ``/metrics``."""
+    app = FastAPI(title="moodtape scorer", openapi_url=None)
+
+    @app.post("/score")
+    async def score(request: Request) -> Response:
+        if api_key and not hmac.compare_digest(request.headers.get(KEY_HEADER, "").encode(), api_key.encode()):
+            return _problem(401, f"send the API key in the header {KEY_HEADER}")
+        try:
+            question = msgspec.json.decode(await request.body(), type=Question)
+        except msgspec.MsgspecError as error:
+            return _problem(422, str(error))
+        if len(question.texts) > MOST_TEXTS or any(len(text) > MOST_CHARACTERS for text in question.texts):
+            return _problem(413, f"at most {MOST_TEXTS} texts of {MOST_CHARACTERS} characters")
+        return _json(msgspec.json.encode(await desk.answer(question.texts)))
+
+    @app.get("/livez")
+    @app.get("/readyz")
+    async def health() -> Response:
+        return _json(b'{"status":"ok","problems":{}}')
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return app
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")
+
+
+def _problem(status: int, detail: str) -> Response:
+    body = {"type": "about:blank", "title": "Bad question", "status": status, "detail": detail}
+    return Response(json.dumps(body), status, media_type="application/problem+json")
+
+
+@asynccontextmanager
+async def announced(data_dir: Path, url: str) -> AsyncIterator[None]:
+    """Write the address for as long as the scorer listens; a newer scorer's is left alone."""
+    path, entry = address_file(data_dir), msgspec.json.encode(Address(url, os.getpid()))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.write_bytes(entry)
+    draft.replace(path)
+    try:
+        yield
+    finally:
+        if path.is_file() and path.read_bytes() == entry:
+            path.unlink(missing_ok=True)
+
+
+def listen(host: str, port: int, api_key: str | None) -> socket.socket:
+    """A listening socket; port 0 = a free one.
+
+    Raises:
+        UserError: the address cannot be used, or other machines could come in without a key.
+    """
+    if api_key is None and not _is_loopback(host):
+        raise UserError(f"listening on {host} lets other machines in: set MOODTAPE_API_KEY, or listen on 127.0.0.1")
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        raise UserError(f"cannot listen on {host}:{port}: {error}; give another --host or --port") from None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+async def serve(scorer: Scorer, sock: socket.socket, data_dir: Path, threads: int, api_key: str | None) -> None:
+    """Serve until SIGTERM or SIGINT, saying where in ``<data_dir>/score.json`` while listening."""
+    url = url_of(sock)
+    desk = Desk(scorer, threads)
+    app = score_app(desk, api_key)
+    server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, server.stop)
+    try:
+        async with announced(data_dir, url):
+            _log.info("scorer listens", url=url, model=scorer.name, version=scorer.version)
+            await server.serve([sock])
+    finally:
+        desk.close()
+
+
+class _Server(uvicorn.Server):
+    """Stops when told to; uvicorn would raise the signal again and end the process before it cleans up."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def stop(self) -> None:
+        self.should_exit = True
+
+
+def url_of(sock: socket.socket) -> str:
+    """The http:// address of a listening socket; one that listens everywhere is named by loopback."""
+    host, port = sock.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # read, not bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,73 @@
+"""Sequence classifiers by transformers and torch: any folder, or any name of the model hub."""
+
+import hashlib
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from infra.errors import UserError
+from schemas.records import SentimentScore
+
+from .scorer import MAX_TOKENS, from_logits, label_order
+
+MISSING = "transformers and torch are not installed; run: pip install moodtape[finbert]"
+
+
+def torch_installed() -> bool:
+    """Whether transformers and torch can be imported."""
+    return find_spec("transformers") is not None and find_spec("torch") is not None
+
+
+def available_here(model: str) -> bool:
+    """Whether a model needs no download: a folder, or a name whose weights are in the hub's local cache."""
+    if Path(model).is_dir():
+        return (Path(model) / "config.json").is_file()
+    if find_spec("huggingface_hub") is None:
+        return False
+    from huggingface_hub import try_to_load_from_cache
+
+    weights = ("model.safetensors", "pytorch_model.bin")
+    return any(isinstance(try_to_load_from_cache(model, name), str) for name in weights)
+
+
+class TorchScorer:
+    """Scores by torch in single precision on the CPU, one thread, each text alone and without padding."""
+
+    def __init__(self, model: str) -> None:
+        """Load the model; a hub name that is not in the local cache is downloaded.
+
+        Raises:
+            UserError: the packages are missing, or the model cannot be loaded.
+        """
+        if not torch_installed():
+            raise UserError(MISSING)
+        import torch
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+        torch.set_num_threads(1)
+        self._torch = torch
+        try:
+            self._tokenizer = AutoTokenizer.from_pretrained(model)
+            self._model = AutoModelForSequenceClassification.from_pretrained(model).float().eval()
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise UserError(f"{model}: transformers cannot load it: {reason}") from None
+        self.name = Path(model).resolve().name if Path(model).is_dir() else model
+        self._order = label_order(self._model.config.id2label, model)
+        self.version = f"{_digest(self._model)}-torch"
+
+    def score(self, text: str) -> SentimentScore:
+        """Score one text: its first 64 tokens."""
+        encoded = self._tokenizer(text, truncation=True, max_length=MAX_TOKENS, padding=False, return_tensors="pt")
+        with self._torch.inference_mode():
+            logits = self._model(**encoded).logits[0]
+        return from_logits([float(value) for value in logits], self._order, self.name, self.version)
+
+
+def _digest(model: Any) -> str:
+    """First 12 hexadecimal digits of a digest of all weights by name."""
+    digest = hashlib.blake2b()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]

@@ -127,7 +127,7 @@ candles_of = st.lists(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(candles_of)
 def test_any_series(candles: list[Candle]) -> None:
     """Whatever the bars are, the values are TA-Lib's."""

@@ -148,7 +148,7 @@ def _log_ends(admin: AdminClient) -> dict[tuple[str, int], int] | None:
     partitions = [TopicPartition(name, number) for name, topic in ours.items() for number in topic.partitions]
     ends = admin.list_offsets({partition: OffsetSpec.latest() for partition in partitions}) if partitions else {}
     try:
-        return {(each.topic, each.partition): future.result().offset for each, future in ends.items()}
+        return {(each.topic, each.partition): future.result(_WAIT_SECONDS).offset for each, future in ends.items()}
     except KafkaException:
         return None
 
@@ -158,16 +158,16 @@ def _delete_topics(admin: AdminClient, names: set[str]) -> None:
     if not present:
         return
     for future in admin.delete_topics(list(present), operation_timeout=_WAIT_SECONDS).values():
-        future.result()
+        future.result(2 * _WAIT_SECONDS)
     _wait_until(lambda: not present & set(admin.list_topics(timeout=_WAIT_SECONDS).topics), "topics are gone")
 
 
 def _delete_groups(admin: AdminClient) -> None:
     """Delete consumer groups; one that has members still is left to its own test."""
-    names = [group.group_id for group in admin.list_consumer_groups().result().valid]
+    names = [group.group_id for group in admin.list_consumer_groups().result(_WAIT_SECONDS).valid]
     for future in admin.delete_consumer_groups(names).values() if names else ():
         try:
-            future.result()
+            future.result(_WAIT_SECONDS)
         except KafkaException:
             continue
 

@@ -32,7 +32,8 @@ def _set_config(admin: AdminClient, topic: str, key: str, value: str) -> None:
 
 def _ends(bootstrap: str, topic: str) -> int:
     parts = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(12)}
-    return sum(future.result().offset for future in admin_client(bootstrap).list_offsets(parts).values())
+    admin = admin_client(bootstrap)  # a client that nobody holds is gone before it answers
+    return sum(future.result(30).offset for future in admin.list_offsets(parts).values())
 
 
 def test_created_topics_do_not_differ(topics: str, settings: Settings) -> None:

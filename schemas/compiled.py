@@ -243,7 +243,7 @@ class _Reader(_Source):
             read = self.name(_Reader(self.nested).compile(schema, self.nested[schema["name"].rpartition(".")[2]]))
             self.lines.append(f"{local}, at = {read}(data, at)")
         elif kind == "enum":
-            symbols = self.name({number: symbol for number, symbol in enumerate(schema["symbols"])})
+            symbols = self.name(dict(enumerate(schema["symbols"])))
             self.lines += [f"{local}, at = read_long(data, at)", f"{local} = {symbols}[{local}]"]
         else:
             self.lines.append(_READ[kind].format(local))

@@ -89,14 +89,13 @@ class Worker:
             core.settle(state)
             self.cores[partition] = core
 
+    def waiting(self) -> list[tuple[str, int]]:
+        """Topics and partitions with something left to read."""
+        return [key for key, read in self.read.items() if read < len(self.world.logs[key])]
+
     def work(self) -> bool:
         """Read and fold one chunk; False when there is nothing to read."""
-        waiting = [
-            (topic, partition)
-            for topic in self.stage.inputs
-            for partition in range(PARTITIONS)
-            if self.read[topic, partition] < len(self.world.logs[topic, partition])
-        ]
+        waiting = self.waiting()
         if not waiting:
             return False
         topic, partition = self.rng.choice(waiting)
@@ -154,17 +153,12 @@ def run_history(
     """Let workers of all stages take turns in a seeded order, dying now and then, until all has drained."""
     rng = random.Random(seed)
     workers = [worker(world, stage, rng, most) for stage in stages]
-    idle = 0
-    while idle < 3 * len(workers):
+    while any(one.done or one.waiting() for one in workers):
         one = rng.choice(workers)
-        moved = one.work()
+        one.work()
         if rng.random() < crashes:
             one.restore()
-            moved = True
         if rng.random() < 0.5:
-            one.commit()
-        idle = 0 if moved or any(w.done for w in workers) else idle + 1
-        if not moved and one.done:
             one.commit()
 
 

@@ -10,6 +10,7 @@ RAW = "raw.posts.v1"
 
 
 def at(time: int, origin: str = "a/0") -> Clock:
+    """A clock of an origin."""
     return Clock(kind="time", origin=origin, time=time)
 
 
@@ -52,7 +53,7 @@ def test_an_origin_that_comes_back_holds_again() -> None:
 
 
 def test_a_silent_origin_goes_idle_by_append_time() -> None:
-    """An origin is dropped when a record's append time is 5 minutes past that of its last clock; facts keep none alive."""
+    """An origin is dropped when append time is 5 minutes past that of its last clock; facts keep none alive."""
     mark = Watermark(None)
     mark.hear(RAW, at(10, "a/0"), 0)
     mark.hear(RAW, at(100, "b/0"), 1000)

@@ -181,6 +181,8 @@ def _consumer_settings(settings: Settings, bootstrap: str, group: str) -> dict[s
         "session.timeout.ms": settings.session_timeout_ms,
         # Offsets come from the store; where they point outside the log there is a loss to be told, not to be hidden.
         "auto.offset.reset": "error",
+        # A topic that is made while we start is noticed within seconds, not minutes.
+        "topic.metadata.refresh.interval.ms": 5000,
     }
     if settings.instance is not None:
         extra["group.instance.id"] = f"{group}.{settings.instance}"

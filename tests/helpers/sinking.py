@@ -11,10 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from infra.errors import ServiceUnavailable
 from infra.kafka import admin_client, producer_config
 from infra.offsets import log_ends
 from schemas.clocks import Clock
@@ -157,11 +158,18 @@ def running(run: Callable[..., None], *args: Any) -> Iterator["Future[None]"]:
 
 
 def await_true(holds: Callable[[], Any], what: str, seconds: float = 40.0) -> None:
-    """Ask until something holds."""
+    """Ask until something holds; a server that does not answer yet is asked again."""
     deadline = time.monotonic() + seconds
-    while not holds():
+    while not _asked(holds):
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s until {what}"
         time.sleep(0.05)
+
+
+def _asked(holds: Callable[[], Any]) -> bool:
+    try:
+        return bool(holds())
+    except ServiceUnavailable:
+        return False
 
 
 def stored_to_end(bootstrap: str, database: str) -> bool:
@@ -182,10 +190,9 @@ def rows(database: str, table: str) -> list[dict[str, Any]]:
 
 def delete_records(bootstrap: str, topic: str, partition: int, before: int) -> None:
     """Cut the start of a log."""
-    from confluent_kafka import TopicPartition
-
-    for future in admin_client(bootstrap).delete_records([TopicPartition(topic, partition, before)]).values():
-        future.result()
+    admin = admin_client(bootstrap)
+    for future in admin.delete_records([TopicPartition(topic, partition, before)]).values():
+        future.result(30)
 
 
 class Gate:

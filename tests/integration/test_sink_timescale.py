@@ -122,9 +122,9 @@ def test_a_ledger_moved_by_another_writer_drops_the_chunk(topics, here, quick):
 def test_killed_in_between_nothing_is_lost_or_doubled(topics, here, environ, tmp_path):
     """Kill -9 in the middle of its work, and a start as the same member: every fact is a row once."""
     writer = Writer(topics)
-    records = [quote(f"S{n % 60}", n) for n in range(3000)]
+    records = [quote(f"S{n % 60}", n) for n in range(2000)]
     writer.facts(records)
-    environ = {**environ, "MOODTAPE_DATABASE_URL": here.database, "MOODTAPE_CONSUME_RECORDS": "20"}
+    environ = {**environ, "MOODTAPE_DATABASE_URL": here.database, "MOODTAPE_CONSUME_RECORDS": "40"}
     environ = {**environ, "MOODTAPE_INSTANCE": "a", "MOODTAPE_SESSION_TIMEOUT_MS": "6000"}
     for last in (False, True):
         before = len(rows(here.database, "quote"))
@@ -151,7 +151,9 @@ def test_refused_and_unreadable_records_become_dead_letters(topics, here, quick)
     """
     writer = Writer(topics)
     good = [quote("TSLA", minute) for minute in range(40)]
-    bad = [replace(good[0], currency="a\x00b"), replace(good[0], event_time=-(2**60)), quote(event_time=2**62)]
+    bad = [replace(good[0], currency="a\x00b"), replace(good[0], event_time=-(2**60)), quote(price=5e9)]
+    with psycopg.connect(here.database) as connection:
+        connection.execute("ALTER TABLE quote ADD CHECK (price < 1e9)")
     writer.facts([*good[:20], bad[0], *good[20:], bad[1], bad[2]])
     key, partition = b"TSLA", partition_of("TSLA")
     alien = codec_for(BARS).encode(sample_records()[3])
@@ -162,6 +164,7 @@ def test_refused_and_unreadable_records_become_dead_letters(topics, here, quick)
         await_true(lambda: len(rows(here.database, "dead_letter")) == 5, "all dead letters are stored")
         await_true(lambda: stored_to_end(topics, here.database), "everything is stored")
     letters = sorted(rows(here.database, "dead_letter"), key=lambda row: row["origin_offset"])
+    assert [row["error"] for row in letters[:3]] == ["CharacterNotInRepertoire", "OverflowError", "CheckViolation"]
     assert [row["reason"] for row in letters] == ["refused"] * 3 + ["undecodable", "unknown_schema"]
     assert [row["value"] for row in letters[:3]] == [codec_for(QUOTES).encode(record) for record in bad]
     assert letters[3]["headers"] == [["a", {"base64": "/w=="}], ["b", "text"]]

@@ -1,0 +1,61 @@
+"""Small recordings that tests write themselves."""
+
+import gzip
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from producers.lines import write_line
+from schemas.records import RawPost, RawQuote
+
+START = 1_735_689_600_000_000
+MINUTE = 60_000_000
+
+
+def quotes(count: int, start: int = START, step: int = MINUTE // 10) -> list[RawQuote]:
+    """Ticks of thirteen symbols in turn, ``step`` microseconds apart."""
+    return [
+        RawQuote(
+            source="yahoo",
+            symbol=f"S{number % 13}",
+            event_time=start + number * step,
+            ingest_time=start + number * step,
+            price=100.0 + number % 7,
+            sequence=number,
+        )
+        for number in range(count)
+    ]
+
+
+def posts(count: int, start: int = START, step: int = MINUTE) -> list[RawPost]:
+    """Posts that say which they are, ``step`` microseconds apart."""
+    return [
+        RawPost(
+            source="reddit",
+            post_id=f"p{number}",
+            event_time=start + number * step,
+            ingest_time=start + number * step,
+            text=f"text number {number}",
+            symbols=(f"S{number % 13}",),
+        )
+        for number in range(count)
+    ]
+
+
+def lines_of(records: Sequence[RawQuote | RawPost]) -> list[bytes]:
+    """Records as lines without line breaks."""
+    return [write_line(record) for record in records]
+
+
+def write_folder(folder: Path, quote_lines: Sequence[bytes], post_lines: Sequence[bytes], name: str = "made") -> Path:
+    """A recording of exactly these lines, with the right sums in recording.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sums = {}
+    for part, lines in (("quotes", quote_lines), ("posts", post_lines)):
+        content = b"".join(line + b"\n" for line in lines)
+        sums[part] = hashlib.sha256(content).hexdigest()
+        (folder / f"{part}.jsonl.gz").write_bytes(gzip.compress(content))
+    manifest = {"name": name, "source": "made by a test", "licence": "ours", "sha256": sums}
+    (folder / "recording.json").write_text(json.dumps(manifest), "utf-8")
+    return folder

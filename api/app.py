@@ -11,8 +11,8 @@ from fastapi.responses import JSONResponse
 from infra.clock import Now, now_micros
 from infra.endpoints import Endpoints
 from infra.grid import Grid
-from infra.instruments import shipped_instruments
 from infra.settings import Settings
+from schemas.records import Instrument
 
 from . import correlation, health, overview, problems, registry, sentiment, stocks
 from .ages import Ages
@@ -83,11 +83,17 @@ def make_desk(settings: Settings, endpoints: Endpoints, now: Now) -> Desk:
         store=store,
         snapshot=Snapshot(endpoints.redis, now),
         ages=Ages(store, now),
-        directory=Directory(store, now, shipped_instruments),
+        directory=Directory(store, now, _shipped),
         cursors=Cursors(cursor_secret(settings)),
         grid=Grid(settings.day_zone),
         now=now,
     )
+
+
+def _shipped() -> list[Instrument]:
+    from infra.instruments import shipped_instruments  # its tables take a second to import, and not every caller asks
+
+    return shipped_instruments()
 
 
 def _routers(service: str | None) -> list[APIRouter]:

@@ -80,6 +80,8 @@ def nearest(text: str, table: dict[str, Instrument]) -> list[str]:
 def ranked(text: str, table: dict[str, Instrument], limit: int) -> list[str]:
     """Symbols that are, begin with or are named by ``text``, best first, then by length and alphabet."""
     wanted = text.casefold().strip()
+    if not wanted:
+        return []
     ranks = ((_rank(wanted, instrument), symbol) for symbol, instrument in table.items())
     fitting = sorted((rank, len(symbol), symbol) for rank, symbol in ranks if rank is not None)
     return [symbol for _, _, symbol in fitting[:limit]]

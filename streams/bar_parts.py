@@ -1,14 +1,12 @@
 """What a bar is made of: the facts of one series by the minute, and running totals over the facts of a bucket.
 
 Facts mostly come in order: then a total takes them one by one. One that does not leaves the total *stale* from
-its minute on; the total is then taken again from that minute's leaf, where a frozen copy says how it stood
-before. So nothing older than the leaves is ever needed, and sums are always left to right in the order of
-(event_time, sequence).
+its minute on; the total is then taken again from that minute's leaf, which keeps how it stood before. So nothing
+older than the leaves is ever needed, and sums are always left to right in the order of (event_time, sequence).
 """
 
 from bisect import bisect_left, insort
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from infra.clock import MICROS
 from infra.grid import INTERVALS
@@ -22,36 +20,45 @@ ALL = range(len(INTERVALS))
 SeriesKey = tuple[str, int]  # source, seconds of its bars or 0 for ticks
 # event_time, sequence, revision, ingest_time, price, size or None, open, high, low
 PriceFact = tuple[int, int, int, int, float, float | None, float, float, float]
-Frozen = tuple[Any, ...]
+# Of the last fact event_time and sequence; count of facts; open, high, low, close; sum of sizes, sum of
+# price * size; greatest ingest_time; whether a source bar crosses the bucket's edge.
+Totals = tuple[int, int, int, float, float, float, float, float, float, int, bool]
+
+
+def add(totals: Totals | None, fact: PriceFact, floor: int) -> Totals:
+    """Totals after the next fact in order; a fact before ``floor`` is a source bar that crosses the edge."""
+    time, sequence, _, ingest, price, size, opened, high, low = fact
+    if totals is None:
+        size = size or 0.0
+        return time, sequence, 1, opened, high, low, price, size, price * size, ingest, time < floor
+    _, _, trades, first, top, bottom, _, volume, turnover, seen, straddles = totals
+    if size:
+        volume += size
+        turnover += price * size
+    return (
+        time,
+        sequence,
+        trades + 1,
+        first,
+        high if high > top else top,
+        low if low < bottom else bottom,
+        price,
+        volume,
+        turnover,
+        ingest if ingest > seen else seen,
+        straddles or time < floor,
+    )
 
 
 class Part:
-    """Running totals of one series in one bucket.
+    """One series in one bucket.
 
     Attributes:
-        floor: a fact before it is a source bar that crosses the bucket's edge.
+        totals: over its facts; None before any.
         stale: the minute from which facts are to be folded again; None = the totals are right.
     """
 
-    __slots__ = (
-        "bucket",
-        "close",
-        "end",
-        "floor",
-        "high",
-        "ingest",
-        "low",
-        "open",
-        "sequence",
-        "stale",
-        "start",
-        "straddles",
-        "time",
-        "trades",
-        "turnover",
-        "volume",
-    )
-    FROZEN = ("time", "sequence", "trades", "open", "high", "low", "close", "volume", "turnover", "ingest", "straddles")
+    __slots__ = ("bucket", "end", "floor", "stale", "start", "totals")
 
     def __init__(self, bucket: "Bucket", granularity: int) -> None:
         self.bucket = bucket
@@ -59,70 +66,18 @@ class Part:
         # A source's day that ends with ours is ours, also where that has 23 hours.
         self.floor = min(bucket.start + granularity * MICROS, bucket.end)
         self.stale: int | None = None
-        self.clear()
-
-    def clear(self) -> None:
-        """Back to no facts."""
-        self.time, self.sequence, self.trades = self.start, 0, 0
-        self.open = self.high = self.low = self.close = 0.0
-        self.volume = self.turnover = 0.0
-        self.ingest = self.start
-        self.straddles = False
-
-    def add(self, fact: PriceFact) -> None:
-        """Take the next fact in order."""
-        self.time, self.sequence, _, ingest, price, size, opened, high, low = fact
-        if self.trades:
-            if high > self.high:
-                self.high = high
-            if low < self.low:
-                self.low = low
-        else:
-            self.open, self.high, self.low = opened, high, low
-        self.trades += 1
-        self.close = price
-        if size:
-            self.volume += size
-            self.turnover += price * size
-        if ingest > self.ingest:
-            self.ingest = ingest
-        if self.time < self.floor:
-            self.straddles = True
-
-    def freeze(self) -> Frozen | None:
-        """The totals as they stand; None for none."""
-        if not self.trades:
-            return None
-        return (
-            self.time,
-            self.sequence,
-            self.trades,
-            self.open,
-            self.high,
-            self.low,
-            self.close,
-            self.volume,
-            self.turnover,
-            self.ingest,
-            self.straddles,
-        )
-
-    def thaw(self, frozen: Frozen | None) -> None:
-        """Go back to frozen totals."""
-        if frozen is None:
-            self.clear()
-            return
-        for name, value in zip(self.FROZEN, frozen, strict=True):
-            setattr(self, name, value)
+        self.totals: Totals | None = None
 
 
-@dataclass(slots=True)
 class Leaf:
-    """The facts of one series in one minute, and how each interval's totals stood before them."""
+    """The facts of one series in one minute, and for each interval the totals before them."""
 
-    facts: dict[tuple[int, int], PriceFact] = field(default_factory=dict)
-    before: list[Frozen | None] = field(default_factory=lambda: [None] * len(INTERVALS))
-    changed: bool = False
+    __slots__ = ("before", "changed", "facts")
+
+    def __init__(self) -> None:
+        self.facts: dict[tuple[int, int], PriceFact] = {}
+        self.before: list[Totals | None] = [None] * len(INTERVALS)
+        self.changed = False
 
 
 class Series:
@@ -158,7 +113,7 @@ class Series:
                 # an earlier leaf on, and this one is written when the part is folded again.
                 leaf.before[i] = self.leaves[following].before[i]
             elif part.stale is None:
-                leaf.before[i] = part.freeze()
+                leaf.before[i] = part.totals
         return leaf
 
     def restore_leaf(self, minute: int) -> Leaf:
@@ -180,12 +135,12 @@ class Series:
         begin = bisect_left(self.minutes, part.stale)
         end = bisect_left(self.minutes, part.end + 1)
         minutes = self.minutes[begin:end]
-        part.thaw(self.leaves[part.stale].before[i])
-        part.stale = None
+        totals = self.leaves[part.stale].before[i]
         for minute in minutes:
             leaf = self.leaves[minute]
             if i:
-                leaf.before[i] = part.freeze()
+                leaf.before[i] = totals
             for key in sorted(leaf.facts):
-                part.add(leaf.facts[key])
+                totals = add(totals, leaf.facts[key], part.floor)
+        part.totals, part.stale = totals, None
         return minutes

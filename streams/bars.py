@@ -17,7 +17,7 @@ from schemas.records import Bar, Quote
 from schemas.topics import BARS
 
 from .bar_lines import Bucket, Line
-from .bar_parts import ALL, MINUTE, Leaf, Part, PriceFact, Series, SeriesKey
+from .bar_parts import ALL, MINUTE, Leaf, Part, PriceFact, Series, SeriesKey, Totals, add
 from .schedule import Schedule
 from .stage import Emit, Fold
 
@@ -135,10 +135,11 @@ class BarsFold(Fold):
         if not leaf.changed:
             self._change_leaf(series, minute, leaf)
         for part, i in zip(parts, series.feeds, strict=True):
+            totals = part.totals
             if part.stale is not None:
                 part.stale = min(part.stale, minute)
-            elif time > part.time or (time == part.time and sequence > part.sequence):
-                part.add(fact)
+            elif totals is None or time > totals[0] or (time == totals[0] and sequence > totals[1]):
+                part.totals = add(totals, fact, part.floor)
             else:
                 part.stale = minute
                 self._stale.append((series, part, i))
@@ -177,35 +178,38 @@ class BarsFold(Fold):
 
     def _bar(self, bucket: Bucket) -> Bar:
         """The next emission of a bucket."""
-        key, part = self._choose(bucket)
-        indicators = bucket.line.place(bucket, (part.high, part.low, part.close, part.volume))
-        revision = bucket.revision
+        (source, granularity), totals = self._choose(bucket)
+        _, _, trades, first, high, low, close, volume, turnover, seen, straddles = totals
+        line, end, revision = bucket.line, bucket.end, bucket.revision
+        indicators = line.place(bucket, (high, low, close, volume))
         bucket.revision, bucket.pending = revision + 1, False
         self._change(bucket)
         return Bar(
-            symbol=bucket.line.symbol,
-            interval=INTERVALS[bucket.line.i],
+            symbol=line.symbol,
+            interval=INTERVALS[line.i],
             start=bucket.start,
-            event_time=bucket.end,
-            known_time=max(bucket.end, part.ingest),
+            event_time=end,
+            known_time=max(end, seen),
             revision=revision,
-            open=part.open,
-            high=part.high,
-            low=part.low,
-            close=part.close,
-            volume=part.volume,
-            trades=part.trades,
-            vwap=_vwap(part, key[1]),
-            source=key[0],
-            flags=("straddles",) if part.straddles else (),
+            open=first,
+            high=high,
+            low=low,
+            close=close,
+            volume=volume,
+            trades=trades,
+            vwap=None if granularity else _vwap(turnover, volume),
+            source=source,
+            flags=("straddles",) if straddles else (),
             indicators=indicators,
         )
 
-    def _choose(self, bucket: Bucket) -> tuple[SeriesKey, Part]:
+    def _choose(self, bucket: Bucket) -> tuple[SeriesKey, Totals]:
         """The one series a bar is built from."""
-        if len(bucket.parts) == 1:
-            return next(iter(bucket.parts.items()))
-        return min(bucket.parts.items(), key=lambda item: (self._ranks.get(item[0][0], len(self._ranks)), *item[0]))
+        ranks, last = self._ranks, len(self._ranks)
+        key = min(bucket.parts, key=lambda key: (ranks.get(key[0], last), *key)) if len(bucket.parts) > 1 else None
+        found, part = next(iter(bucket.parts.items())) if key is None else (key, bucket.parts[key])
+        assert part.totals is not None  # noqa: S101  # a part is made for a fact
+        return found, part.totals
 
     def _forget(self, before: int) -> None:
         """Drop what ended before a moment."""
@@ -264,7 +268,7 @@ class BarsFold(Fold):
             self._minutes.add(minute, series)
         leaf = series.restore_leaf(minute)
         before, facts = content
-        leaf.before = [None if frozen is None else tuple(frozen) for frozen in before]
+        leaf.before = [None if totals is None else tuple(totals) for totals in before]
         leaf.facts.update(((fact[0], fact[1]), tuple(fact)) for fact in facts)
 
     def _load_bucket(self, line: Line, row: list[Any]) -> None:
@@ -272,9 +276,9 @@ class BarsFold(Fold):
         bucket = Bucket(line, start, end)
         bucket.revision, bucket.pending = revision, pending
         bucket.candle = None if candle is None else tuple(candle)
-        for source, granularity, frozen in parts:
+        for source, granularity, totals in parts:
             part = bucket.parts[source, granularity] = Part(bucket, granularity)
-            part.thaw(frozen)
+            part.totals = tuple(totals)
         line.restore(bucket)
         if pending:
             self._due.add((end, line.i), bucket)
@@ -301,12 +305,10 @@ def _price_fact(record: Quote) -> PriceFact:
     )
 
 
-def _vwap(part: Part, granularity: int) -> float | None:
-    """Mean price of ticks by size; None for source bars, and where no size is known."""
-    if granularity or not part.volume:
-        return None
-    vwap = part.turnover / part.volume
-    return vwap if isfinite(vwap) else None
+def _vwap(turnover: float, volume: float) -> float | None:
+    """Mean price of ticks by size; None where no size is known."""
+    vwap = turnover / volume if volume else None
+    return vwap if vwap is not None and isfinite(vwap) else None
 
 
 def _symbol_of(bucket: Bucket) -> str:
@@ -337,7 +339,7 @@ def _dump_slot(line: Line, slot: int) -> tuple[str, bytes | None]:
             bucket.pending,
             bool(bucket.parts),
             bucket.candle,
-            [[*key, part.freeze()] for key, part in bucket.parts.items()],
+            [[*key, part.totals] for key, part in bucket.parts.items()],
         ]
         for bucket in line.buckets.values()
         if line.slot(bucket.end) == slot

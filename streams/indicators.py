@@ -5,7 +5,8 @@ bands is taken from the window itself, as TA-Lib does from 0.8 on; older ones lo
 against their moves. What depends on the whole series is state, so a bar costs the same however long it is.
 """
 
-from math import dist, isnan, log, sqrt
+from dataclasses import fields, replace
+from math import dist, inf, isfinite, isnan, log, sqrt
 from typing import Any
 
 from schemas.records import Indicators
@@ -14,6 +15,7 @@ from schemas.records import Indicators
 Candle = tuple[float, float, float, float]
 
 SMA, FAST, SLOW, SIGNAL, WILDER, RETURNS = 20, 12, 26, 9, 14, 20
+ROOT_SMA, ROOT_RETURNS = sqrt(SMA), sqrt(RETURNS - 1)
 FAST_K, SLOW_K, SIGNAL_K = 2 / (FAST + 1), 2 / (SLOW + 1), 2 / (SIGNAL + 1)
 
 
@@ -50,53 +52,50 @@ class IndicatorState:
         """Take the next bar."""
         high, low, close, volume = candle
         index = self.count
+        self.count = index + 1
         if index:
+            self._change(index, high, low, close)
             previous = self.closes[-1]
-            self._move(index, close - previous)
-            self._range(index, high, low, previous)
             if close > previous:
                 self.obv += volume
             elif close < previous:
                 self.obv -= volume
-            self._return(close, previous)
         else:
             self.obv = volume
         self._averages(index, close)
         self._window(index, close)
-        self.count = index + 1
 
-    def _move(self, index: int, change: float) -> None:
-        """Wilder's means of gains and losses, for RSI."""
+    def _change(self, index: int, high: float, low: float, close: float) -> None:
+        """Wilder's means of gains, losses and true range; the log return."""
+        previous = self.closes[-1]
+        change = close - previous
+        gain, loss, atr = self.gain, self.loss, self.atr
         if index > WILDER:
-            self.gain *= WILDER - 1
-            self.loss *= WILDER - 1
+            gain, loss, atr = gain * (WILDER - 1), loss * (WILDER - 1), atr * (WILDER - 1)
         if change < 0:
-            self.loss -= change
+            loss -= change
         else:
-            self.gain += change
+            gain += change
+        atr += max(high - low, abs(previous - high), abs(previous - low))
         if index >= WILDER:
-            self.gain /= WILDER
-            self.loss /= WILDER
-
-    def _range(self, index: int, high: float, low: float, previous: float) -> None:
-        """Wilder's mean of the true range."""
-        reach = max(high - low, abs(previous - high), abs(previous - low))
-        if index > WILDER:
-            self.atr *= WILDER - 1
-        self.atr += reach
-        if index >= WILDER:
-            self.atr /= WILDER
-
-    def _return(self, close: float, previous: float) -> None:
+            gain, loss, atr = gain / WILDER, loss / WILDER, atr / WILDER
+        self.gain, self.loss, self.atr = gain, loss, atr
+        returns = self.returns
+        if len(returns) == RETURNS:
+            del returns[0]
         ratio = close / previous
         # Prices more than the range of a float apart have no ratio, yet a distance.
-        value = log(ratio) if 0 < ratio < float("inf") else log(close) - log(previous)
-        returns = self.returns
-        returns.append(value)
-        if len(returns) > RETURNS:
-            del returns[0]
+        returns.append(log(ratio) if 0 < ratio < inf else log(close) - log(previous))
 
     def _averages(self, index: int, close: float) -> None:
+        """Exponential means and MACD."""
+        if index > SLOW + SIGNAL:  # all seeded
+            self.ema12 += (close - self.ema12) * FAST_K
+            self.ema26 += (close - self.ema26) * SLOW_K
+            self.fast += (close - self.fast) * FAST_K
+            self.macd = self.fast - self.ema26
+            self.signal += (self.macd - self.signal) * SIGNAL_K
+            return
         self.ema12 = _smooth(self.ema12, index, FAST, FAST_K, close)
         self.ema26 = _smooth(self.ema26, index, SLOW, SLOW_K, close)
         # MACD starts where the slow mean does, its fast mean seeded just before: it is not ema12 - ema26 at first.
@@ -120,36 +119,34 @@ class IndicatorState:
     def values(self) -> Indicators:
         """The indicators at the last bar pushed; None where TA-Lib has NaN."""
         last = self.count - 1
-        windowed = last >= SMA - 1
-        band = 2 * self._deviation() if windowed else 0.0
-        signalled = last >= SLOW + SIGNAL - 2
-        return Indicators(
+        windowed, wilder, signalled = last >= SMA - 1, last >= WILDER, last >= SLOW + SIGNAL - 2
+        band = 2 * dist(self.closes, (self.mean,) * SMA) / ROOT_SMA if windowed else 0.0
+        values = Indicators(
             return_log=self.returns[-1] if last else None,
-            sma20=_known(self.mean) if windowed else None,
-            ema12=_known(self.ema12) if last >= FAST - 1 else None,
-            ema26=_known(self.ema26) if last >= SLOW - 1 else None,
-            macd=_known(self.macd) if signalled else None,
-            macd_signal=_known(self.signal) if signalled else None,
-            rsi14=self._strength() if last >= WILDER else None,
-            bollinger_upper=_known(self.mean + band) if windowed else None,
-            bollinger_lower=_known(self.mean - band) if windowed else None,
-            atr14=_known(self.atr) if last >= WILDER else None,
+            sma20=self.mean if windowed else None,
+            ema12=self.ema12 if last >= FAST - 1 else None,
+            ema26=self.ema26 if last >= SLOW - 1 else None,
+            macd=self.macd if signalled else None,
+            macd_signal=self.signal if signalled else None,
+            rsi14=self._strength() if wilder else None,
+            bollinger_upper=self.mean + band if windowed else None,
+            bollinger_lower=self.mean - band if windowed else None,
+            atr14=self.atr if wilder else None,
             volatility20=self._volatility() if len(self.returns) == RETURNS else None,
-            obv=_known(self.obv),
+            obv=self.obv,
         )
+        # Every total is finite unless prices or volumes near the range of a float have overflowed one.
+        whole = self.mean + band + self.ema12 + self.ema26 + self.signal + self.gain + self.loss + self.atr + self.obv
+        return values if isfinite(whole) else _known(values)
 
-    def _deviation(self) -> float:
-        """Deviation (of the whole, not of a sample) of the last 20 closes."""
-        return dist(self.closes, (self.mean,) * SMA) / sqrt(SMA)
-
-    def _strength(self) -> float | None:
+    def _strength(self) -> float:
         both = self.gain + self.loss
-        return 0.0 if both == 0 else _known(100 * (self.gain / both))
+        return 0.0 if both == 0 else 100 * (self.gain / both)
 
     def _volatility(self) -> float:
         """Sample deviation of the last 20 log returns."""
         mean = sum(self.returns) / RETURNS
-        return dist(self.returns, (mean,) * RETURNS) / sqrt(RETURNS - 1)
+        return dist(self.returns, (mean,) * RETURNS) / ROOT_RETURNS
 
     def dump(self) -> list[Any]:
         """The state as a plain list."""
@@ -176,6 +173,7 @@ def _smooth(mean: float, index: int, period: int, k: float, value: float) -> flo
     return total / period if index == period - 1 else total
 
 
-def _known(value: float) -> float | None:
+def _known(values: Indicators) -> Indicators:
     """None for not-a-number."""
-    return None if isnan(value) else value
+    unknown = {f.name: None for f in fields(values) if (value := getattr(values, f.name)) is not None and isnan(value)}
+    return replace(values, **unknown)

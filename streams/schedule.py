@@ -17,12 +17,11 @@ class Schedule(Generic[K, T]):
 
     def add(self, moment: K, item: T) -> None:
         """Put an item at a moment."""
-        items = self._items.get(moment)
-        if items is None:
+        try:
+            self._items[moment].append(item)
+        except KeyError:
             heapq.heappush(self._moments, moment)
             self._items[moment] = [item]
-        else:
-            items.append(item)
 
     def take(self, before: K | None = None) -> Iterator[tuple[K, list[T]]]:
         """Take out what is at moments less than ``before`` (None: all), earliest first."""

@@ -100,7 +100,8 @@ def _names(by_symbol: Mapping[str, Instrument]) -> dict[str, str]:
     names: dict[str, str] = {}
     for instrument in ranked:
         for alias in instrument.aliases:
-            names.setdefault(normal_name(alias), instrument.symbol)
+            for name in (normal_name(alias), *names_of(alias)):
+                names.setdefault(name, instrument.symbol)
     for instrument in ranked:
         for name in names_of(instrument.name):
             names.setdefault(name, instrument.symbol)

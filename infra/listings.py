@@ -45,7 +45,7 @@ def parse_listing(path: Path) -> list[Instrument]:
         if yahoo is not None and name.strip():
             found.setdefault(yahoo, Instrument(symbol=yahoo, name=name.strip(), exchange=exchange, currency="USD"))
     if not found:
-        raise UserError(f"{path}: no instrument in it")
+        raise UserError(f"{path}: no instrument in it; give a public listing")
     return list(found.values())
 
 
@@ -55,7 +55,9 @@ def _sec_entries(path: Path, text: str) -> list[Entry]:
         rows = data.values() if isinstance(data, dict) else data
         return [(str(row["ticker"]), str(row["title"]), None) for row in rows]
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: not the SEC's company_tickers.json ({type(error).__name__}: {error})") from None
+        raise UserError(
+            f"{path}: not a listing like the SEC's company_tickers.json ({type(error).__name__}: {error})"
+        ) from None
 
 
 def _csv_entries(path: Path, text: str) -> list[Entry]:

@@ -21,7 +21,7 @@ MAX_PAIRS = 2000
 _LINK = re.compile(r"\bhttps?://\S+|\bwww\.\S+|\b[\w-]{1,63}(?:\.[\w-]{1,63}){1,3}/\S*", re.IGNORECASE)
 _MAIL = re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,3}\.[A-Za-z]{2,10}\b")
 _HANDLE = re.compile(r"(?<![\w@])@\w{1,64}")
-_REPOST = re.compile(r"^\s*rt\s*(?=@\w{1,64}:)", re.IGNORECASE)
+_REPOST = re.compile(r"^\s*rt\s*@\w{1,64}:?\s*", re.IGNORECASE)
 _TOKEN = re.compile(r"[$#]?[^\W_]+(?:['’][^\W_]+)?")
 _SPACES = re.compile(r"\s+")
 

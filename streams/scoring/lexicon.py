@@ -7,7 +7,7 @@ record. How it works, on the words of a text in order:
    a word of weight 1.6 with their sign; an emoji adds its own.
 2. "Losses narrow", "debt falls": a direction within three words of a burden takes the opposite sign and the burden's
    own weight goes.
-3. A negation within the three words before turns a weight over at 0.7 of its size; "very" makes it 1.3, "slightly"
+3. A negation within the three words before turns a weight over at 0.8 of its size; "very" makes it 1.3, "slightly"
    0.6 times as large.
 4. With P and N the sums of positive and negative weights, dampened to 4 * tanh(sum / 4), the logits are
    positive P - N / 2, negative N - P / 2, neutral 1.2; the probabilities are their softmax.
@@ -29,10 +29,11 @@ from .scorer import make_score, softmax
 RULES_VERSION = "1"
 NEUTRAL = 1.2
 OTHER_SIDE = 0.5
-NEGATED = -0.7
+NEGATED = -0.8
 STRONGER = 1.3
 MILDER = 0.6
 NUMBER = 1.6
+DIRECTION = 1.6
 REACH = 3
 MOST_TOKENS = 400
 
@@ -83,8 +84,8 @@ class LexiconScorer:
         place = 0
         while place < len(tokens):
             length, weight = self._longest(tokens, place)
+            weight = self._turned(tokens, place, weight)
             if weight:
-                weight = self._turned(tokens, place, weight)
                 yield weight * self._strength(tokens[max(0, place - REACH) : place])
             place += length
 
@@ -106,7 +107,7 @@ class LexiconScorer:
         if word in lexicon.burden:
             return 0.0 if any(w in lexicon.rising or w in lexicon.falling for w in around) else weight
         if any(w in lexicon.burden for w in around):
-            size = abs(weight)
+            size = abs(weight) or DIRECTION
             return -size if word in lexicon.rising else size if word in lexicon.falling else weight
         return weight
 

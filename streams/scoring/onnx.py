@@ -48,7 +48,7 @@ class OnnxScorer:
             raise UserError(f"{folder}: no model; a folder with *.onnx, tokenizer.json and config.json is needed")
         self.name = folder.resolve().name
         self.version = f"{digest_of([path, folder / 'tokenizer.json', folder / 'config.json'])}-onnx"
-        self._order = label_order(_config(folder)["id2label"], folder)
+        self._order = label_order(_part(folder / "config.json", "id2label"), folder)
         self._tokenizer = _tokenizer(folder)
         self._session = _session(path)
         self._inputs = {node.name for node in self._session.get_inputs()}
@@ -73,20 +73,27 @@ class OnnxScorer:
         return from_logits([float(value) for value in logits], self._order, self.name, self.version)
 
 
-def _config(folder: Path) -> Mapping[str, Any]:
+def _part(path: Path, name: str) -> Mapping[Any, Any]:
+    """One object of a JSON file of the model.
+
+    Raises:
+        UserError: it cannot be read.
+    """
     try:
-        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        if not isinstance(config["id2label"], dict):
-            raise TypeError("id2label")
+        part: dict[Any, Any] = json.loads(path.read_text(encoding="utf-8"))[name]
+        if not isinstance(part, dict):
+            raise TypeError(name)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder / 'config.json'}: no id2label can be read from it ({error!r})") from None
-    return config
+        raise UserError(f"{path}: no {name} can be read from it ({error!r})") from None
+    return part
 
 
 def _tokenizer(folder: Path) -> Any:
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    path = folder / "tokenizer.json"
+    _part(path, "model")
+    tokenizer = Tokenizer.from_file(str(path))
     tokenizer.no_padding()
     tokenizer.enable_truncation(MAX_TOKENS)
     return tokenizer

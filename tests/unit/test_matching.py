@@ -1,0 +1,176 @@
+"""Which instruments a post names."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from infra.clock import from_rfc3339
+from infra.instruments import shipped_table
+from streams.matching import MAX_MENTIONS, Matcher
+
+MATCHER = Matcher(shipped_table())
+
+
+def found(text: str, *tagged: str, at: int | None = None) -> dict[str, str]:
+    """Symbol -> rule."""
+    return {mention.symbol: mention.rule for mention in MATCHER.find(text, tagged, at)}
+
+
+@pytest.mark.parametrize(
+    ("text", "symbols"),
+    [
+        ("$TSLA to the sky", {"TSLA": "cashtag"}),
+        ("i sold my $tsla today", {"TSLA": "cashtag"}),
+        ("$BRK.B, $brk.b and $BRK-B are one", {"BRK-B": "cashtag"}),
+        ("holding $GME.", {"GME": "cashtag"}),
+        ("$GME.Still holding", {"GME": "cashtag"}),
+        ("$AAPL$MSFT are up", {"AAPL": "cashtag", "MSFT": "cashtag"}),
+        ("long $VOD.L here", {"VOD.L": "exchange"}),
+        ("$BTC.X never sleeps", {"BTC-USD": "cashtag"}),
+        ("$ZZYQ is new here", {"ZZYQ": "cashtag_unknown"}),
+        ("$ZZYQ.A is its class A", {"ZZYQ-A": "cashtag_unknown"}),
+        ("GME to the moon", {"GME": "bare"}),
+        ("buying BRK.B and AAPL", {"BRK-B": "bare", "AAPL": "bare"}),
+        ("TSLA@400 was cheap, #AAPL too", {"TSLA": "bare", "AAPL": "bare"}),
+        ("tesla and gamestop opened flat", {"TSLA": "name", "GME": "name"}),
+        ("TeSLa's new plant", {"TSLA": "name"}),
+        ("at&t, coca-cola and Procter & Gamble pay", {"T": "name", "KO": "name", "PG": "name"}),
+        ("Apple Inc. reports on Tuesday", {"AAPL": "name"}),
+        ("ford beats general motors", {"F": "name", "GM": "name"}),
+        ("Ｔｅｓｌａ in wide letters", {"TSLA": "name"}),
+        ("GME 🚀🚀", {"GME": "bare"}),
+        ("GME AMC", {"GME": "bare", "AMC": "bare"}),
+    ],
+)
+def test_instruments_are_found(text: str, symbols: dict[str, str]) -> None:
+    """Each rule finds what it is for."""
+    assert found(text) == symbols
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "an apple a day, and a target to hit",
+        "gme and tsla in small letters",
+        "ALL are ON it NOW, CEO said YES",
+        "GME TO THE MOON",
+        "it costs $5, $5M or $1.50",
+        "$hit happens, A$AP played",
+        "see https://example.com/TSLA and www.example.com/GME or example.com/stocks/GME?s=AAPL",
+        "write to tesla@example.com or info@gamestop.com",
+        "thanks @tesla and @GME",
+        "teslacoil pretesla GMEX",
+        "$TSLAXYZ",
+        "a-GME-b and GME_x",
+    ],
+)
+def test_nothing_is_found(text: str) -> None:
+    """English words, small letters, shouting, money, links, addresses, handles and parts of words name nothing."""
+    assert found(text) == {}
+
+
+def test_a_shouted_post_lends_no_bare_word_but_its_cashtags_and_names_count() -> None:
+    """Capitals tell nothing in a post that is all in capitals."""
+    assert found("BUY $AMC AND GME AND TESLA") == {"AMC": "cashtag", "TSLA": "name"}
+
+
+def test_tags_of_the_source_count_known_or_not() -> None:
+    """A known tag is surer than a name; one of symbol form counts less; others do not."""
+    mentions = MATCHER.find("tesla", ["tsla", "$gme", "BRK.B", "ZZYQ", "not a symbol", "TOOLONGX"])
+    assert {m.symbol: (m.rule, m.confidence) for m in mentions} == {
+        "BRK-B": ("tag", 0.9),
+        "GME": ("tag", 0.9),
+        "TSLA": ("tag", 0.9),
+        "ZZYQ": ("tag", 0.5),
+    }
+
+
+def test_the_best_rule_is_kept_and_symbols_are_sorted() -> None:
+    """An instrument is there once, by its surest rule, in the order of the symbols."""
+    mentions = MATCHER.find("Tesla TSLA $TSLA and AAPL", ["TSLA", "AAPL"])
+    assert [(m.symbol, m.rule) for m in mentions] == [("AAPL", "tag"), ("TSLA", "cashtag")]
+
+
+def test_names_mean_the_symbol_of_the_posts_time() -> None:
+    """Facebook in March 2022 is FB, and META from June 2022 on; what was written as a symbol stays."""
+    before, after = from_rfc3339("2022-03-14T12:00:00Z"), from_rfc3339("2022-07-01T12:00:00Z")
+    assert found("facebook fell", at=before) == {"FB": "name"}
+    assert found("facebook fell", at=after) == {"META": "name"}
+    assert found("$FB fell", at=before) == {"FB": "cashtag"}
+    assert found("$FB and facebook", at=before) == {"FB": "cashtag"}
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.text(), st.lists(st.text(max_size=12), max_size=5))
+@example("\ud800$TSLA\udfff", ["\ud800"])
+@example("\x00$\x00", ["$", "#", ""])
+@example("İstanbul ﬁrst ß $ſ", [])
+def test_any_text_is_answered_in_order_and_the_same_again(text: str, tagged: list[str]) -> None:
+    """No text breaks the matcher; symbols are sorted and single, and a matcher without memory says the same."""
+    mentions = MATCHER.find(text, tagged)
+    symbols = [mention.symbol for mention in mentions]
+    assert symbols == sorted(set(symbols))
+    assert all(0 < mention.confidence < 1 for mention in mentions)
+    assert mentions == MATCHER.find(text, tagged)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(["$TSLA", "GME", "tesla", "up", "AT&T", "https://a.example/GME", "ALL", "5%"]), max_size=12
+    )
+)
+def test_what_stands_apart_is_found_apart(words: list[str]) -> None:
+    """Instruments of a text are those of its words, where the words stand apart and the text does not shout."""
+    text = "so " + " ".join(words)
+    expected = {symbol for word in words for symbol in found(f"so {word}")}
+    assert set(found(text)) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$AAPL " * 150_000,
+        " ".join(
+            f"${a}{b}{c}"
+            for a in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+            for b in "ABCDEFGHIJKLMNOPQRST"
+            for c in "ABCDEFGHIJKLMNOPQRST"
+        ),
+        "a" * 1_000_000,
+        "a.a" * 330_000,
+        "@a" * 500_000,
+        "$" * 1_000_000,
+        "A-" * 500_000,
+        "a/" * 500_000,
+        "tesla" * 200_000,
+        "é " * 500_000,
+    ],
+    ids=["one", "many", "word", "dots", "handles", "dollars", "dashes", "slashes", "names", "accents"],
+)
+def test_a_megabyte_of_anything_is_bounded(text: str) -> None:
+    """Long texts of nasty forms are answered, with at most 64 instruments; the suite's time-out is the bound."""
+    assert len(MATCHER.find(text, ["TSLA"])) <= MAX_MENTIONS
+
+
+def test_the_surest_mentions_are_kept_where_there_are_too_many() -> None:
+    """Of ten thousand cashtags, the known ones are kept before the unknown."""
+    unknown = " ".join(f"$Q{a}{b}{c}" for a in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" for b in "QWXYZ" for c in "QWXYZ")
+    mentions = MATCHER.find(f"{unknown} $TSLA tesla $GME", [])
+    assert len(mentions) == MAX_MENTIONS
+    assert {"TSLA", "GME"} <= {mention.symbol for mention in mentions}
+
+
+@pytest.mark.shared
+def test_most_posts_of_the_gme_recording_name_gme(shared: Path) -> None:
+    """Bare GME, $GME and the name are found in at least three of four posts of a forum that talked of little else."""
+    import gzip
+
+    with gzip.open(shared / "recordings" / "gme_2021_01" / "posts.jsonl.gz", "rt", encoding="utf-8") as lines:
+        posts = [json.loads(line) for line in lines]
+    named = sum("GME" in found(post["text"], *post["symbols"]) for post in posts)
+    assert named / len(posts) > 0.75

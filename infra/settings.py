@@ -32,6 +32,10 @@ class Settings(BaseSettings):
     java: Path | None = Field(None, description="A java program (17 or newer) to run the embedded Kafka with.")
     cache_dir: Path | None = Field(None, description="Where downloads are kept; unset = the user's cache folder.")
 
+    maven_url: str | None = Field(
+        None, description="Mirror of Maven Central to fetch Kafka from; unset = Maven Central itself."
+    )
+
     day_zone: str = Field("America/New_York", description="Time zone whose midnights bound the 86400 s buckets.")
     quote_sources: tuple[str, ...] = Field(
         ("yahoo", "finnhub", "simulator"), description="Preference of sources for bars."

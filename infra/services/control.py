@@ -22,7 +22,9 @@ from .valkey import ValkeyServer
 _READY_SECONDS = 120.0
 _STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.05
+_CLOSE_SECONDS = 2.0
 _STARTS = 3
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 
 @dataclass(slots=True)
@@ -47,7 +49,7 @@ def start_services(settings: Settings, note: Note = lambda _: None) -> Endpoints
     """
     names = [name for name in SERVERS if name not in external_urls(settings)]
     if names:
-        with _plain_errors(settings.data_dir):
+        with plain_errors(settings.data_dir):
             _start_all(settings, names, note)
     return find_endpoints(settings)
 
@@ -56,7 +58,7 @@ def stop_services(settings: Settings, note: Note = lambda _: None) -> list[str]:
     """Stop every embedded server of the data folder, first politely; returns the names of those that ran."""
     if not settings.data_dir.is_dir():
         return []
-    with _plain_errors(settings.data_dir), file_lock(settings.data_dir / "services.lock"):
+    with plain_errors(settings.data_dir), file_lock(settings.data_dir / "services.lock"):
         ledger = Ledger.load(settings.data_dir)
         stopped = []
         for name, entry in ledger.entries.items():
@@ -116,10 +118,20 @@ def _launch(settings: Settings, ledger: Ledger, name: str, note: Note) -> _Start
 def _choose_ports(ledger: Ledger, entry: Entry, name: str) -> None:
     others = [e for e in ledger.entries.values() if e is not entry]
     taken = {port for e in others for port in (e.port, e.inner_port)}
-    if not entry.port or not is_free(entry.port):
+    if not entry.port or not _comes_free(entry.port):
         entry.port = free_port(taken)
-    if name == KAFKA and (not entry.inner_port or not is_free(entry.inner_port)):
+    if name == KAFKA and (not entry.inner_port or not _comes_free(entry.inner_port)):
         entry.inner_port = free_port(taken | {entry.port})
+
+
+def _comes_free(port: int) -> bool:
+    """Whether a remembered port can be had; the kernel may still be closing the sockets of a killed server."""
+    deadline = time.monotonic() + _CLOSE_SECONDS
+    while not is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
 
 
 def _wait_ready(settings: Settings, ledger: Ledger, start: _Start, note: Note) -> None:
@@ -150,7 +162,7 @@ def _processes(server: Server, entry: Entry) -> list[ProcessId]:
 
 
 @contextmanager
-def _plain_errors(data_dir: Path) -> Iterator[None]:
+def plain_errors(data_dir: Path) -> Iterator[None]:
     """A full disk and a closed folder are the user's to mend, so they are told plainly."""
     try:
         yield
@@ -159,6 +171,8 @@ def _plain_errors(data_dir: Path) -> Iterator[None]:
             f"{error.filename or data_dir} may not be written: give --data-dir, or mend its owner"
         ) from None
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        if error.errno not in _DISK_ERRORS:
             raise
-        raise UserError(f"{error.strerror} at {error.filename or data_dir}: make room, or give --data-dir") from None
+        raise UserError(
+            f"{error.strerror} at {error.filename or data_dir}: make room there, or give --data-dir"
+        ) from None

@@ -51,7 +51,7 @@ def kafka_jars(settings: Settings, note: Note) -> list[Path]:
             whole = list(pool.map(lambda jar: _is_whole(jar[2], jar[1]), wanted))
         missing = [(jar[0], jar[1]) for jar, good in zip(wanted, whole, strict=True) if not good]
         if missing:
-            _fetch_all(folder, missing, note)
+            _fetch_all(_context(folder, settings), folder, missing, note)
     return [path for _, _, path in wanted]
 
 
@@ -68,10 +68,14 @@ def _is_whole(path: Path, digest: str) -> bool:
         return False
 
 
-def _fetch_all(folder: Path, missing: list[tuple[str, str]], note: Note) -> None:
-    context = wheel("jgo.maven").MavenContext(repo_cache=folder, timeout=_TIMEOUT_SECONDS)
+def _context(folder: Path, settings: Settings) -> Any:
     # It warns of things that our own check of every jar decides.
     logging.getLogger("jgo").setLevel(logging.CRITICAL)
+    mirror = {"mirror": settings.maven_url.rstrip("/")} if settings.maven_url else None
+    return wheel("jgo.maven").MavenContext(repo_cache=folder, remote_repos=mirror, timeout=_TIMEOUT_SECONDS)
+
+
+def _fetch_all(context: Any, folder: Path, missing: list[tuple[str, str]], note: Note) -> None:
     note(f"kafka: fetching {len(missing)} jars into {folder}")
     stop = threading.Event()
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -90,6 +94,7 @@ def _fetch_all(folder: Path, missing: list[tuple[str, str]], note: Note) -> None
 def _fetch(context: Any, folder: Path, coordinate: str, digest: str, stop: threading.Event) -> int:
     group, artifact, version = coordinate.split(":")
     path = _path(folder, coordinate)
+    unreachable: type[Exception] = wheel("requests").RequestException
     problem = "stopped"
     for _ in range(_ATTEMPTS):
         if stop.is_set():
@@ -98,9 +103,7 @@ def _fetch(context: Any, folder: Path, coordinate: str, digest: str, stop: threa
         path.unlink(missing_ok=True)
         try:
             context.project(group, artifact).at_version(version).artifact().resolve()
-        except (OSError, RuntimeError) as error:  # requests' errors are OSErrors
-            if getattr(error, "errno", None) is not None and not hasattr(error, "request"):
-                raise
+        except (unreachable, RuntimeError) as error:
             problem = str(error) or type(error).__name__
             continue
         if _is_whole(path, digest):

@@ -1,0 +1,127 @@
+"""What a machine may lack, and how it is told: Java, packages, room; and processes told from strangers."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra.endpoints import Endpoints, find_endpoints
+from infra.errors import ServiceUnavailable, UserError
+from infra.ledger import Entry, Ledger, write_private
+from infra.processes import ProcessId, find_by_argument
+from infra.services.control import plain_errors
+from infra.services.java import find_java, java_version
+from infra.services.server import wheel, wheel_folder
+from infra.settings import Settings
+
+
+def _java(folder: Path, version: str) -> Path:
+    program = folder / "java"
+    program.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2020-01-01' >&2\n")
+    program.chmod(0o755)
+    return program
+
+
+@pytest.mark.parametrize(("told", "major"), [("1.8.0_392", 8), ("11.0.22", 11), ("17", 17), ("25.0.2", 25)])
+def test_java_versions_are_read(tmp_path: Path, told: str, major: int) -> None:
+    """Old and new ways of writing a version give the major one."""
+    assert java_version(_java(tmp_path, told)) == major
+
+
+def test_a_java_too_old_is_refused_by_name(tmp_path: Path) -> None:
+    """The setting is not passed over silently: too old a java names itself and how to mend it."""
+    with pytest.raises(UserError, match=r"Java 17 or newer.*version 11.*moodtape\[embedded\]"):
+        find_java(_java(tmp_path, "11.0.22"))
+
+
+def test_a_java_that_is_none_is_refused(tmp_path: Path) -> None:
+    """A path that is no program is told as such."""
+    with pytest.raises(UserError, match="no java that runs"):
+        find_java(tmp_path / "nothing")
+
+
+def test_the_setting_comes_first(tmp_path: Path) -> None:
+    """A new enough java of the user's own is taken before the packaged one."""
+    program = _java(tmp_path, "21.0.1")
+    assert find_java(program) == (program, 21)
+
+
+@pytest.mark.parametrize("look", [wheel, wheel_folder])
+def test_a_missing_package_says_what_to_install(look: object) -> None:
+    """Without the wheel of a server the message is the command that installs it, and the way round."""
+    with pytest.raises(UserError, match=r"pip install 'moodtape\[embedded\]'.*MOODTAPE_KAFKA_BOOTSTRAP"):
+        look("no_such_server_package")  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/data/x"), "No space left on device at /data/x: make room"),
+        (PermissionError(errno.EACCES, "Permission denied", "/data/x"), "/data/x may not be written"),
+        (FileExistsError(errno.EEXIST, "File exists", "/data/x"), "File exists at /data/x"),
+    ],
+)
+def test_a_disk_that_refuses_is_told_plainly(tmp_path: Path, error: OSError, says: str) -> None:
+    """A full disk, a closed folder and a file in the way are sentences with the path, not tracebacks."""
+    with pytest.raises(UserError, match=says), plain_errors(tmp_path):
+        raise error
+
+
+def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
+    """What is not the user's to mend is not dressed up as such."""
+    with pytest.raises(OSError, match="odd"), plain_errors(tmp_path):
+        raise OSError(errno.EIO, "odd")
+
+
+def test_a_process_is_its_number_and_its_start() -> None:
+    """A number that somebody else got later is not the process; an ended child is dead even before it is reaped."""
+    child = subprocess.Popen([sys.executable, "-c", "input()", "a-mark-of-this-test"], stdin=subprocess.PIPE)
+    process = ProcessId.of(child.pid)
+    assert process is not None
+    assert process.alive()
+    assert list(find_by_argument("a-mark-of-this-test")) == [process]
+    assert not ProcessId(child.pid, process.started - 100).alive()
+    child.kill()
+    assert process.wait(30)
+
+
+def test_the_ledger_keeps_what_it_was_told(tmp_path: Path) -> None:
+    """Entries come back as they were written, with their process."""
+    ledger = Ledger.load(tmp_path)
+    entry = ledger.entry("kafka")
+    entry.port, entry.secret = 9092, "identity"
+    entry.started_as(ProcessId.of(os.getpid()))
+    ledger.save()
+    assert Ledger.load(tmp_path).entries == {"kafka": entry}
+    assert Ledger.load(tmp_path).entries["kafka"].running()
+
+
+def test_a_damaged_ledger_is_told(tmp_path: Path) -> None:
+    """A file that is no ledger is named, and nothing is guessed."""
+    write_private(tmp_path / "services.json", "[1, 2")
+    with pytest.raises(UserError, match=r"services\.json is damaged"):
+        Ledger.load(tmp_path)
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    """A rewritten file keeps to its owner and leaves nothing beside it."""
+    path = tmp_path / "x.json"
+    path.write_text("old and longer")
+    write_private(path, "new")
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_settings_name_servers_before_the_folder(tmp_path: Path) -> None:
+    """Addresses of the settings are used as they are; without them a folder where nothing runs says what to do."""
+    urls = {"database_url": "postgresql://u:p@db/x", "redis_url": "redis://cache"}
+    outside = Settings(data_dir=tmp_path, kafka_bootstrap="k:9092", **urls)  # type: ignore[arg-type]
+    assert find_endpoints(outside) == Endpoints("k:9092", "postgresql://u:p@db/x", "redis://cache")
+    inside = Settings(data_dir=tmp_path, **urls)  # type: ignore[arg-type]
+    with pytest.raises(ServiceUnavailable, match=r"kafka is not running .* `moodtape up"):
+        find_endpoints(inside)
+    assert not Entry().running()

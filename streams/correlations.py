@@ -120,7 +120,8 @@ class CorrelationsFold(Fold):
             end, interval, symbol = heappop(self._pending)
             self._close(symbol, interval, end)
             emits.extend(Emit(CORRELATIONS, symbol, record) for record in self._correlate(symbol, interval, end))
-            self._trim(symbol, interval, until)
+            if until is not None:
+                self._trim(symbol, interval, min(end, until - KEEP))
         return emits
 
     def _close(self, symbol: str, interval: int, end: int) -> None:
@@ -129,12 +130,10 @@ class CorrelationsFold(Fold):
             row.emitted = True
             self._note("bar", symbol, end, interval)
 
-    def _trim(self, symbol: str, interval: int, watermark: int | None) -> None:
-        """Drop the rows that no window of a bar still to come can reach."""
-        if watermark is not None:
-            keep = max(windows(interval)) + 1
-            for end in self._series[symbol, interval].trim(keep, watermark - KEEP):
-                self._note("bar", symbol, end, interval)
+    def _trim(self, symbol: str, interval: int, horizon: int) -> None:
+        """Drop the rows that no window of a bar at or after the horizon can reach."""
+        for end in self._series[symbol, interval].trim(max(windows(interval)) + 1, horizon):
+            self._note("bar", symbol, end, interval)
 
     def _correlate(self, symbol: str, interval: int, end: int) -> Iterator[Correlation]:
         for window in windows(interval):

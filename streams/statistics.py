@@ -19,10 +19,9 @@ Formulas and where they come from:
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import atanh, erfc, expm1, isnan, log1p, sqrt, tanh
+from math import atanh, erfc, expm1, isnan, log1p, nan, sqrt, tanh
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from schemas.records import Status
@@ -79,7 +78,7 @@ def findings(x: Array, y: Array, reach: int) -> tuple[Finding, Finding]:
     lags = tuple(range(-reach, reach + 1))
     r_by_lag = tuple(None if isnan(r) else r for r in lagged.r.tolist())
     best_lag, p_best = best(lagged) if pearson.status == "OK" else (None, None)
-    ranked = float("nan") if isnan(effective) else rank_correlation(x[both], y[both])
+    ranked = nan if isnan(effective) else rank_correlation(x[both], y[both])
     return (
         Finding(
             n=n,
@@ -162,7 +161,7 @@ def rank_correlation(x: Array, y: Array) -> float:
     first, second = mid_ranks(x), mid_ranks(y)
     first, second = first - (len(x) + 1) / 2, second - (len(y) + 1) / 2
     norm = sqrt(np.einsum("i,i->", first, first)) * sqrt(np.einsum("i,i->", second, second))
-    return float(np.clip(np.einsum("i,i->", first, second) / norm, -1.0, 1.0)) if norm else float("nan")
+    return max(-1.0, min(1.0, float(np.einsum("i,i->", first, second)) / norm)) if norm else nan
 
 
 def mid_ranks(values: Array) -> Array:
@@ -172,70 +171,80 @@ def mid_ranks(values: Array) -> Array:
     opens = np.ones(len(values), dtype=np.bool_)
     opens[1:] = ordered[1:] != ordered[:-1]
     starts = np.flatnonzero(opens)
-    sizes = np.diff(starts, append=len(values))
+    stops = np.append(starts[1:], len(values))
     ranks = np.empty(len(values))
-    ranks[order] = np.repeat(starts + (sizes + 1) / 2, sizes)
+    ranks[order] = np.repeat((starts + stops + 1) / 2, stops - starts)
     return ranks
 
 
-def correlate(x: Array, y: Array, reach: int, *, autocorrelated: bool = True) -> Lagged:
+def correlate(x: Array, y: Array, reach: int) -> Lagged:
     """Pearson's r and the effective number of pairs at each lag from ``-reach`` to ``reach``.
 
     Args:
         x: leading series, shape (w,), NaN = missing.
         y: following series, shape (w,), NaN = missing.
         reach: greatest lag, 0 or more.
-        autocorrelated: False skips the effective number, which is then n.
     """
-    first, second, n = _pairs(x, y, reach)
-    first, norm_first, flat_first = _centre(first, n)
-    second, norm_second, flat_second = _centre(second, n)
-    usable = (n > 1) & ~flat_first & ~flat_second
-    r = np.full(len(n), np.nan)
-    effective = np.full(len(n), np.nan)
-    rows = np.flatnonzero(usable)
-    if rows.size:
-        first, second = first[rows] / norm_first[rows, None], second[rows] / norm_second[rows, None]
-        r[rows] = np.clip(np.einsum("ij,ij->i", first, second), -1.0, 1.0)
-        effective[rows] = _effective(first, second, n[rows]) if autocorrelated else n[rows]
+    first, second, filled = _pairs(x, y, reach)
+    n = np.count_nonzero(filled, axis=1)
+    first, square_first = _centre(first, filled, n)
+    second, square_second = _centre(second, filled, n)
+    rows = np.flatnonzero((square_first > 0.0) & (square_second > 0.0))
+    r, effective = np.full(len(n), np.nan), np.full(len(n), np.nan)
+    if rows.size < len(n):
+        first, second = first[rows], second[rows]
+        square_first, square_second = square_first[rows], square_second[rows]
+    dots = np.einsum("ij,ij->i", first, second)
+    r[rows] = np.clip(dots / (np.sqrt(square_first) * np.sqrt(square_second)), -1.0, 1.0)
+    effective[rows] = _effective(first, second, square_first, square_second, n[rows])
     return Lagged(reach, n, r, effective)
 
 
-def _pairs(x: Array, y: Array, reach: int) -> tuple[Array, Array, Counts]:
-    """The paired values of each lag, in order, pushed to the left of their row and zeros behind; and how many."""
+def _pairs(x: Array, y: Array, reach: int) -> tuple[Array, Array, Bools]:
+    """The paired values of each lag in order, zeros around them, and where they are.
+
+    In each row they lie without a gap: by themselves where ``y`` has no hole, else pushed to the left.
+    """
+    here = np.flatnonzero(~np.isnan(x))
     padded = np.full(len(y) + 2 * reach, np.nan)
     padded[reach : reach + len(y)] = y
-    here = ~np.isnan(x)
-    shifted = sliding_window_view(padded, len(y))[:, here] if len(y) else np.empty((2 * reach + 1, 0))
+    shifted = padded[here + np.arange(2 * reach + 1)[:, None]]
     both = ~np.isnan(shifted)
-    n = np.count_nonzero(both, axis=1)
-    filled = np.arange(shifted.shape[1]) < n[:, None]
+    if not _has_hole(y):
+        return np.where(both, x[here], 0.0), np.where(both, shifted, 0.0), both
+    filled = np.arange(len(here)) < np.count_nonzero(both, axis=1)[:, None]
     first, second = np.zeros_like(shifted), np.zeros_like(shifted)
     first[filled] = np.broadcast_to(x[here], shifted.shape)[both]
     second[filled] = shifted[both]
-    return first, second, n
+    return first, second, filled
 
 
-def _centre(values: Array, n: Counts) -> tuple[Array, Array, Bools]:
-    """Rows less their means, zeros kept behind; their norms; and which are constant but for rounding."""
+def _has_hole(values: Array) -> bool:
+    """Whether something is missing between the first and the last value."""
+    there = np.flatnonzero(~np.isnan(values))
+    return bool(there.size and there[-1] - there[0] + 1 > there.size)
+
+
+def _centre(values: Array, filled: Bools, n: Counts) -> tuple[Array, Array]:
+    """Rows less their means, zeros kept around them; and their sums of squares, 0 where constant but for rounding."""
     mean = values.sum(axis=1) / np.maximum(n, 1)
-    centred = values - mean[:, None]
-    centred[np.arange(values.shape[1]) >= n[:, None]] = 0.0
-    norm = np.sqrt(np.einsum("ij,ij->i", centred, centred))
-    return centred, norm, norm <= CONSTANT * np.abs(mean) * np.sqrt(n)
+    centred = (values - mean[:, None]) * filled
+    square = np.einsum("ij,ij->i", centred, centred)
+    return centred, np.where((n > 1) & (square > n * (CONSTANT * mean) ** 2), square, 0.0)
 
 
-def _effective(first: Array, second: Array, n: Counts) -> Array:
-    """Effective number of pairs for rows that are centred and of norm 1."""
+def _effective(first: Array, second: Array, square_first: Array, square_second: Array, n: Counts) -> Array:
+    """Effective number of pairs of centred rows, given their sums of squares."""
     band = BAND / np.sqrt(n)
     total = np.zeros(len(n))
-    rows = np.arange(len(n))
+    rows, squares = np.arange(len(n)), (square_first, square_second)
     for k in range(1, first.shape[1]):
-        a_first = np.einsum("ij,ij->i", first[:, :-k], first[:, k:])
-        a_second = np.einsum("ij,ij->i", second[:, :-k], second[:, k:])
-        on = (np.abs(a_first) >= band[rows]) & (np.abs(a_second) >= band[rows]) & (k < n[rows])
+        a_first = np.einsum("ij,ij->i", first[:, :-k], first[:, k:]) / squares[0]
+        a_second = np.einsum("ij,ij->i", second[:, :-k], second[:, k:]) / squares[1]
+        on = (np.minimum(np.abs(a_first), np.abs(a_second)) >= band[rows]) & (k < n[rows])
         if not on.all():
-            rows, first, second, a_first, a_second = rows[on], first[on], second[on], a_first[on], a_second[on]
+            rows, first, second, squares = rows[on], first[on], second[on], (squares[0][on], squares[1][on])
+            a_first, a_second = a_first[on], a_second[on]
         if not rows.size:
             break
         total[rows] += (1.0 - k / n[rows]) * a_first * a_second
@@ -246,8 +255,7 @@ def _effective(first: Array, second: Array, n: Counts) -> Array:
 def autocorrelation(values: Array, lags: Iterable[int]) -> list[float]:
     """Autocorrelation at each lag of a series without gaps; NaN where it is constant."""
     row = values[None, :].astype(np.float64)
-    centred, norm, flat = _centre(row, np.array([len(values)]))
-    if flat[0]:
-        return [float("nan") for _ in lags]
-    unit = centred[0] / norm[0]
-    return [float(np.einsum("i,i->", unit[: len(unit) - k], unit[k:])) for k in lags]
+    centred, square = _centre(row, np.ones(row.shape, dtype=np.bool_), np.array([len(values)]))
+    if not square[0]:
+        return [nan for _ in lags]
+    return [float(np.einsum("i,i->", centred[0, : len(values) - k], centred[0, k:]) / square[0]) for k in lags]

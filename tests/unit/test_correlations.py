@@ -135,6 +135,13 @@ def test_nights_and_weekends_belong_to_the_next_bar() -> None:
     assert {r.interval for r in records if r.status == "OK"} == {300, 3600}
 
 
+def test_one_leap_of_the_watermark_equals_many_steps() -> None:
+    """When all bars of nine days close at once, each still has its own window."""
+    facts = days_of(Random(4), 9)
+    leap = Run(fold()).feed([*(("fact", f) for f in facts), ("advance", MIDNIGHT + 9 * 24 * HOUR)])
+    check(leap.records(), facts, every=23)
+
+
 def test_state_is_bounded() -> None:
     """What is kept does not grow with time: leaves of 28 hours, the rows of the longest window."""
     facts = days_of(Random(5), 21)

@@ -70,14 +70,20 @@ class Part:
 
 
 class Leaf:
-    """The facts of one series in one minute, and for each interval the totals before them."""
+    """The facts of one series in one minute, and for each interval the totals before them.
 
-    __slots__ = ("before", "changed", "facts")
+    Attributes:
+        changed: since the last snapshot.
+        stored: how many facts it had in the last snapshot.
+    """
+
+    __slots__ = ("before", "changed", "facts", "stored")
 
     def __init__(self) -> None:
         self.facts: dict[tuple[int, int], PriceFact] = {}
         self.before: list[Totals | None] = [None] * len(INTERVALS)
         self.changed = False
+        self.stored = 0
 
 
 class Series:

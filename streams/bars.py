@@ -16,6 +16,7 @@ from infra.grid import INTERVALS, Grid
 from schemas.records import Bar, Quote
 from schemas.topics import BARS
 
+from .bar_entries import dump_base, dump_leaf, dump_slot, leaf_keys, load_bucket, load_leaf
 from .bar_lines import Bucket, Line
 from .bar_parts import ALL, MINUTE, Leaf, Part, PriceFact, Series, SeriesKey, Totals, add
 from .schedule import Schedule
@@ -23,7 +24,6 @@ from .stage import Emit, Fold
 
 KEPT = 2 * 3600 * MICROS
 LONGEST = max(INTERVALS)
-ENTRY_FACTS = 4096  # facts in one entry of a snapshot: below 400 kB
 
 
 class _Symbol:
@@ -217,18 +217,15 @@ class BarsFold(Fold):
             for series in owners:
                 leaf = series.drop_leaf(minute)
                 self._changed_leaves.pop((series, minute), None)
-                self._gone.extend(_leaf_keys(series, minute, leaf))
+                if leaf.stored:
+                    self._gone.extend(leaf_keys(series, minute, leaf.stored))
         for _, buckets in self._kept.take((before,)):
             for bucket in buckets:
+                # No snapshot of its own: one that still has the totals is as good until the bar goes, too.
                 bucket.parts.clear()
-                self._change(bucket)
-                self._collapse(bucket.line, before)
-
-    def _collapse(self, line: Line, before: int) -> None:
-        gone = line.collapse(before)
-        if gone:
-            self._changed_bases[line] = None
-            self._changed_slots.update(((line, line.slot(bucket.end)), None) for bucket in gone)
+                for gone in bucket.line.collapse(before):
+                    self._changed_bases[bucket.line] = None
+                    self._changed_slots[bucket.line, bucket.line.slot(gone.end)] = None
 
     def dump(self) -> Iterable[tuple[str, bytes | None]]:
         """Changed minutes, changed rows of bars, changed states of indicators."""
@@ -237,24 +234,22 @@ class BarsFold(Fold):
         yield from ((key, None) for key in gone)
         leaves, self._changed_leaves = self._changed_leaves, {}
         for series, minute in leaves:
-            yield from _dump_leaf(series, minute)
+            yield from dump_leaf(series, minute)
         buckets, self._changed_buckets = self._changed_buckets, []
         slots, self._changed_slots = self._changed_slots, {}
         for bucket in buckets:
             bucket.changed = False
             slots[bucket.line, bucket.line.slot(bucket.end)] = None
-        yield from (_dump_slot(line, slot) for line, slot in slots)
+        yield from (dump_slot(line, slot) for line, slot in slots)
         bases, self._changed_bases = self._changed_bases, {}
-        for line in bases:
-            yield f"base\t{line.symbol}\t{line.i}", msgspec.msgpack.encode(line.base.dump())
+        yield from (dump_base(line) for line in bases)
 
     def load(self, key: str, value: bytes) -> None:
         """Take back one entry."""
         kind, symbol, *rest = key.split("\t")
         content = msgspec.msgpack.decode(value)
         if kind == "leaf":
-            source, granularity, minute, _ = rest
-            self._load_leaf(self._find(symbol, source, int(granularity)), int(minute), content)
+            self._load_leaf(self._find(symbol, rest[0], int(rest[1])), int(rest[2]), content)
             return
         line = (self._symbols.get(symbol) or self._new_symbol(symbol)).lines[int(rest[0])]
         if kind == "base":
@@ -266,24 +261,14 @@ class BarsFold(Fold):
     def _load_leaf(self, series: Series, minute: int, content: list[Any]) -> None:
         if minute not in series.leaves:
             self._minutes.add(minute, series)
-        leaf = series.restore_leaf(minute)
-        before, facts = content
-        leaf.before = [None if totals is None else tuple(totals) for totals in before]
-        leaf.facts.update(((fact[0], fact[1]), tuple(fact)) for fact in facts)
+        load_leaf(series, minute, content)
 
     def _load_bucket(self, line: Line, row: list[Any]) -> None:
-        start, end, revision, pending, kept, candle, parts = row
-        bucket = Bucket(line, start, end)
-        bucket.revision, bucket.pending = revision, pending
-        bucket.candle = None if candle is None else tuple(candle)
-        for source, granularity, totals in parts:
-            part = bucket.parts[source, granularity] = Part(bucket, granularity)
-            part.totals = tuple(totals)
-        line.restore(bucket)
-        if pending:
-            self._due.add((end, line.i), bucket)
-        if kept:
-            self._kept.add((end, line.i), bucket)
+        bucket = load_bucket(line, row)
+        if bucket.pending:
+            self._due.add((bucket.end, line.i), bucket)
+        if bucket.parts:
+            self._kept.add((bucket.end, line.i), bucket)
 
 
 def _price_fact(record: Quote) -> PriceFact:
@@ -313,35 +298,3 @@ def _vwap(turnover: float, volume: float) -> float | None:
 
 def _symbol_of(bucket: Bucket) -> str:
     return bucket.line.symbol
-
-
-def _leaf_keys(series: Series, minute: int, leaf: Leaf) -> list[str]:
-    """Names of a leaf's entries in a snapshot; facts are only added while it is kept."""
-    source, granularity = series.key
-    count = -(-len(leaf.facts) // ENTRY_FACTS)
-    return [f"leaf\t{series.symbol}\t{source}\t{granularity}\t{minute}\t{n}" for n in range(count)]
-
-
-def _dump_leaf(series: Series, minute: int) -> Iterable[tuple[str, bytes]]:
-    leaf = series.leaves[minute]
-    leaf.changed = False
-    facts = list(leaf.facts.values())
-    for n, key in enumerate(_leaf_keys(series, minute, leaf)):
-        yield key, msgspec.msgpack.encode([leaf.before, facts[n * ENTRY_FACTS : (n + 1) * ENTRY_FACTS]])
-
-
-def _dump_slot(line: Line, slot: int) -> tuple[str, bytes | None]:
-    rows = [
-        [
-            bucket.start,
-            bucket.end,
-            bucket.revision,
-            bucket.pending,
-            bool(bucket.parts),
-            bucket.candle,
-            [[*key, part.totals] for key, part in bucket.parts.items()],
-        ]
-        for bucket in line.buckets.values()
-        if line.slot(bucket.end) == slot
-    ]
-    return f"bars\t{line.symbol}\t{line.i}\t{slot}", msgspec.msgpack.encode(rows) if rows else None

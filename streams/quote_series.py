@@ -33,6 +33,7 @@ class QuoteSeries:
         "sequence",
         "since",
         "slices",
+        "stored",
         "time",
         "volume",
     )
@@ -40,7 +41,9 @@ class QuoteSeries:
     def __init__(self, name: str) -> None:
         self.name = name
         self.slices: dict[int, dict[Key, Kept]] = {}
+        # Minutes touched since the last snapshot, and minutes that are in some snapshot.
         self.changed: dict[int, None] = {}
+        self.stored: set[int] = set()
         self.time: int | None = None
         self.sequence = 0
         self.price = self.before = 0.0
@@ -121,6 +124,7 @@ class QuoteSeries:
         """Drop a minute of keys."""
         del self.slices[minute]
         self.changed.pop(minute, None)
+        self.stored.discard(minute)
 
     def dump(self) -> list[Any]:
         """The last price and what goes with it."""
@@ -134,12 +138,14 @@ class QuoteSeries:
     def dump_changed(self) -> Iterator[tuple[int, list[Any]]]:
         """The minutes of keys changed since the last time, each as rows."""
         changed, self.changed = self.changed, {}
+        self.stored.update(changed)
         for minute in changed:
             yield minute, [[key, *kept] for key, kept in self.slices[minute].items()]
 
     def load_keys(self, minute: int, rows: list[Any]) -> bool:
         """Take back rows of a minute; True if the minute is new."""
         new = minute not in self.slices
+        self.stored.add(minute)
         keys = self.slices.setdefault(minute, {})
         for key, ingest_time, revision, digest in rows:
             keys[tuple(key) if isinstance(key, list) else key] = (ingest_time, revision, digest)

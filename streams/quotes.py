@@ -5,7 +5,7 @@ is 2 h past; a fact further behind is flagged ``late`` and passed on untested.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from math import isfinite
+from math import inf
 from typing import Any
 
 import msgspec
@@ -47,10 +47,12 @@ class QuotesFold(Fold):
         Raises:
             PoisonError: the quote makes no sense.
         """
+        bar = record.bar
         check(record)
+        series = self._named(record.source, record.symbol, 0 if bar is None else bar.interval)
         if watermark is not None and record.event_time < watermark - KEPT:
             return (_emit(record, 0, ("late", *self._own_flags(record))),)
-        series = self._find(record)
+        self._open_minute(series, record.event_time)
         revision = series.admit(record)
         if revision is None:
             return ()
@@ -61,7 +63,8 @@ class QuotesFold(Fold):
         """Forget the keys that no fact can meet again."""
         for minute, series in self._minutes.take(watermark - KEPT):
             for each in series:
-                self._gone.extend(_slice_keys(each, minute))
+                if minute in each.stored:
+                    self._gone.extend(_slice_keys(each, minute))
                 each.forget(minute)
         return ()
 
@@ -86,19 +89,22 @@ class QuotesFold(Fold):
         elif series.load_keys(int(place[0]), content):
             self._minutes.add(int(place[0]), series)
 
-    def _find(self, record: RawQuote) -> QuoteSeries:
-        """The series of a quote, its minute of keys open."""
-        bar = record.bar
-        series = self._named(record.source, record.symbol, 0 if bar is None else bar.interval)
-        minute = -(-record.event_time // MINUTE) * MINUTE
+    def _open_minute(self, series: QuoteSeries, time: int) -> None:
+        minute = -(-time // MINUTE) * MINUTE
         if minute not in series.slices:
             series.slices[minute] = {}
             self._minutes.add(minute, series)
-        return series
 
     def _named(self, source: str, symbol: str, interval: int) -> QuoteSeries:
+        """The series of a name.
+
+        Raises:
+            PoisonError: the name can be none.
+        """
         series = self._series.get((source, symbol, interval))
         if series is None:
+            _check_name("source", source)
+            _check_name("symbol", symbol)
             series = self._series[source, symbol, interval] = QuoteSeries(f"{source}\t{symbol}\t{interval}")
         return series
 
@@ -143,25 +149,21 @@ def _emit(record: RawQuote, revision: int, flags: tuple[str, ...]) -> Emit:
 
 
 def check(record: RawQuote) -> None:
-    """Refuse a quote that makes no sense.
+    """Refuse a quote that makes no sense, but for its names.
 
     Raises:
         PoisonError: with reason ``invalid`` and what is wrong.
     """
-    if not (record.symbol.strip() and record.symbol.isprintable()):
-        raise PoisonError("invalid", "the symbol is empty or not printable")
-    if not (record.source.strip() and record.source.isprintable()):
-        raise PoisonError("invalid", "the source is empty or not printable")
-    if not (isfinite(record.price) and record.price > 0):
+    # Each comparison is false for not-a-number, too.
+    if not 0 < record.price < inf:
         raise PoisonError("invalid", f"price {record.price} is not a finite number above 0")
     if record.event_time > record.ingest_time + AHEAD:
         raise PoisonError("invalid", "event_time is more than 5 minutes past ingest_time")
     if not CALENDAR[0] < record.event_time < CALENDAR[1]:
         raise PoisonError("invalid", "event_time is not in the years 1900 to 2199")
-    for name in ("volume", "bid", "ask", "bid_size", "ask_size"):
-        value = getattr(record, name)
-        if value is not None and not (isfinite(value) and value >= 0):
-            raise PoisonError("invalid", f"{name} {value} is not a finite number of at least 0")
+    for value in (record.volume, record.bid, record.ask, record.bid_size, record.ask_size):
+        if value is not None and not 0 <= value < inf:
+            raise PoisonError("invalid", f"volume, bid, ask or a size is {value}, not a finite number of at least 0")
     if record.bar is not None:
         _check_bar(record.bar)
 
@@ -169,9 +171,12 @@ def check(record: RawQuote) -> None:
 def _check_bar(bar: SourceBar) -> None:
     if bar.interval <= 0:
         raise PoisonError("invalid", f"bar.interval {bar.interval} is not above 0")
-    if not all(isfinite(price) and price > 0 for price in (bar.open, bar.high, bar.low)):
-        raise PoisonError("invalid", "open, high or low of the bar is not a finite number above 0")
-    if bar.high < bar.low:
-        raise PoisonError("invalid", f"the bar's high {bar.high} is below its low {bar.low}")
-    if not (isfinite(bar.volume) and bar.volume >= 0):
+    if not 0 < bar.low <= bar.high < inf or not 0 < bar.open < inf:
+        raise PoisonError("invalid", "open, high or low of the bar is not a finite number above 0, or high below low")
+    if not 0 <= bar.volume < inf:
         raise PoisonError("invalid", f"bar.volume {bar.volume} is not a finite number of at least 0")
+
+
+def _check_name(what: str, name: str) -> None:
+    if not (name.strip() and name.isprintable()):
+        raise PoisonError("invalid", f"the {what} is empty or not printable")

@@ -12,7 +12,7 @@ from typing import Any
 
 from infra.clock import MICROS, Now, from_datetime
 
-from .store import Store
+from .store import CLOCK_KEYS, Store
 
 LIMITS = {"quote": 60, "sentiment": 180, "correlation": 1800}
 """Seconds after which an answer is stale; a bucket has its interval besides, for the next one cannot be there."""
@@ -28,7 +28,7 @@ class Ages:
 
     def __init__(self, store: Store, now: Now) -> None:
         self._store, self._now = store, now
-        self._newest: dict[tuple[str, str | int], tuple[int, int]] = {}
+        self._newest: dict[tuple[str | int, ...], tuple[int, int]] = {}
 
     async def of(self, table: str, row: Mapping[str, Any], as_of: int | None = None) -> float:
         """Seconds from the row's event_time to the reference, never below 0; to ``as_of`` where that is given."""
@@ -36,17 +36,18 @@ class Ages:
         if as_of is not None:
             reference = as_of
         elif is_played(row):
-            reference = await self._played_until(table, row["source"] if table == "quote" else row["interval"])
+            reference = await self._played_until(table, {name: row[name] for name in CLOCK_KEYS[table]})
         else:
             reference = self._now()
         return max(0, reference - event_time) / MICROS
 
-    async def _played_until(self, table: str, key: str | int) -> int:
-        asked, newest = self._newest.get((table, key), (0, 0))
+    async def _played_until(self, table: str, key: dict[str, Any]) -> int:
+        place = (table, *key.values())
+        asked, newest = self._newest.get(place, (0, 0))
         if self._now() - asked > _KEPT:
-            moment = await self._store.newest(table, key)
+            moment = await self._store.newest(table, **key)
             asked, newest = self._now(), from_datetime(moment) if moment else 0
-            self._newest[table, key] = asked, newest
+            self._newest[place] = asked, newest
         return newest
 
 

@@ -12,6 +12,7 @@ from .problems import Problem
 from .store import Store
 
 _FRESH = 60 * MICROS
+_AGAIN = 2 * MICROS
 _NEAREST = 5
 
 
@@ -21,13 +22,13 @@ class Directory:
     def __init__(self, store: Store, now: Now, shipped: Callable[[], Iterable[Instrument]]) -> None:
         self._store, self._now, self._shipped = store, now, shipped
         self._table: dict[str, Instrument] = {}
-        self._loaded: int | None = None
+        self._until = 0
         self._loading = asyncio.Lock()
 
     async def table(self) -> dict[str, Instrument]:
         """Instruments by symbol; a loaded one replaces a shipped one."""
         async with self._loading:
-            if self._loaded is None or self._now() - self._loaded > _FRESH:
+            if self._now() >= self._until:
                 await self._load()
         return self._table
 
@@ -56,15 +57,14 @@ class Directory:
         return [table[symbol] for symbol in await asyncio.to_thread(ranked, text, table, limit)]
 
     async def _load(self) -> None:
-        table = {i.symbol: i for i in await asyncio.to_thread(self._shipped)} if not self._table else dict(self._table)
+        table = dict(self._table) or {i.symbol: i for i in await asyncio.to_thread(self._shipped)}
         try:
-            loaded = await self._store.instruments()
+            loaded, kept = await self._store.instruments(), _FRESH
         except ServiceUnavailable:
-            loaded, fresh = [], None
-        else:
-            fresh = self._now()
+            # What was known goes on; the next callers shall not each wait for a database that is away.
+            loaded, kept = [], _AGAIN
         table.update({row["symbol"]: Instrument(**row) for row in loaded})
-        self._table, self._loaded = table, fresh
+        self._table, self._until = table, self._now() + kept
 
 
 def nearest(text: str, table: dict[str, Instrument]) -> list[str]:

@@ -9,6 +9,7 @@ from fastapi import Path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from infra.clock import from_rfc3339, to_datetime
+from infra.grid import Grid
 
 from .paging import DEFAULT_LIMIT, MAX_CURSOR, MAX_LIMIT, Cursors
 
@@ -148,6 +149,28 @@ class MoodsQuery(Span):
     """A span of moods."""
 
     interval: Interval = Interval.FIVE_MINUTES
+
+
+class PostsQuery(Span):
+    """A span of posts, or those of one mood."""
+
+    bucket: Moment | None = Field(
+        default=None, description="event_time of a mood: exactly the posts of its bucket; instead of from and to."
+    )
+    interval: Interval = Field(default=Interval.FIVE_MINUTES, description="Interval of that mood.")
+
+    @model_validator(mode="after")
+    def _one_span(self) -> Self:
+        if self.bucket is not None and (self.from_ is not None or self.to is not None):
+            raise ValueError("bucket stands instead of from and to")
+        return self
+
+    def params_on(self, grid: Grid) -> dict[str, datetime | int | None]:
+        """The span as parameters of SQL; a bucket is (start, end], a span [from, to)."""
+        if self.bucket is None:
+            return self.params()
+        start, end = grid.bucket(self.bucket, self.interval)
+        return {**self.params(), "from": to_datetime(start + 1), "to": to_datetime(end + 1)}
 
 
 class CorrelationQuery(CurrentQuery):

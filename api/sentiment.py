@@ -10,7 +10,7 @@ from infra.clock import from_datetime, to_datetime, to_rfc3339
 from .ages import LIMITS, is_played, is_stale
 from .desk import At, CachedRoute, Desk, cut_page, require_key
 from .problems import described
-from .queries import CurrentQuery, MoodsQuery, Span, Symbol, moment
+from .queries import CurrentQuery, MoodsQuery, PostsQuery, Symbol, moment
 from .shapes import (
     PostItem,
     PostsShape,
@@ -99,12 +99,12 @@ async def history(symbol: Symbol, query: Annotated[MoodsQuery, Query()], desk: A
 
 
 @router.get("/{symbol}/posts", responses=described(400, 401, 404, 422))
-async def posts(symbol: Symbol, query: Annotated[Span, Query()], desk: At) -> PostsShape:
+async def posts(symbol: Symbol, query: Annotated[PostsQuery, Query()], desk: At) -> PostsShape:
     """The posts that named the instrument: what made its mood. Texts stay with their sources."""
     known = await desk.directory.resolve(symbol)
     position = query.after(desk.cursors, "posts", known)
     after = (None, "", "") if position is None else (moment(position[0]), position[1], position[2])
-    rows = await desk.store.posts(known, after, **query.params())
+    rows = await desk.store.posts(known, after, **query.params_on(desk.grid))
     kept, following = cut_page(desk, "posts", known, query, rows, ("source", "post_id"))
     return PostsShape(
         symbol=known, items=[post_item(row) for row in kept], next=following, status="ok" if kept else "no_data"

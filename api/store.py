@@ -16,6 +16,7 @@ from infra.errors import ServiceUnavailable
 
 Row = dict[str, Any]
 AWAY = "The database cannot be reached; `moodtape status` shows whether it runs."
+CLOCK_KEYS = {"quote": ("source",), "sentiment": ("interval",), "correlation": ("interval", "window")}
 NO_SCHEMA = "The database lacks our tables; run `moodtape migrate`."
 
 _QUOTES: LiteralString = """
@@ -113,12 +114,13 @@ select event_time from sentiment where "interval" = %(interval)s and replay = 'l
 """
 _NEWEST_CORRELATION: LiteralString = """
 select event_time from correlation
-where "interval" = %(interval)s and replay = 'live' order by event_time desc limit 1
+where "interval" = %(interval)s and "window" = %(window)s and replay = 'live' order by event_time desc limit 1
 """
 _TALKED: LiteralString = """
 select symbol from sentiment
 where "interval" = 3600 and replay = 'live'
-  and event_time > (select max(event_time) - interval '1 day' from sentiment where replay = 'live')
+  and event_time > (select max(event_time) - interval '1 day' from sentiment
+                    where "interval" = 3600 and replay = 'live')
 group by symbol order by sum(mentions) desc, symbol limit %(limit)s
 """
 _QUOTED: LiteralString = """
@@ -168,7 +170,7 @@ class Store:
             open=False,
             min_size=1,
             max_size=8,
-            timeout=3,
+            timeout=2,
             max_waiting=200,
             # Short, so that a request tries anew soon after the server is back; longer ones back off for minutes.
             reconnect_timeout=2,
@@ -248,11 +250,10 @@ class Store:
         """``price_source, model, model_version`` behind a correlation that ended at ``at``."""
         return (await self._rows(_ORIGIN, symbol=symbol, interval=interval, at=at))[0]
 
-    async def newest(self, table: str, source_or_interval: str | int) -> datetime | None:
-        """Newest event_time of a source's quotes, or of an interval's moods or correlations."""
+    async def newest(self, table: str, **key: Any) -> datetime | None:
+        """Newest event_time of the rows of a table with that :data:`CLOCK_KEYS`."""
         statements = {"quote": _NEWEST_QUOTE, "sentiment": _NEWEST_MOOD, "correlation": _NEWEST_CORRELATION}
-        name = "source" if table == "quote" else "interval"
-        rows = await self._rows(statements[table], **{name: source_or_interval})
+        rows = await self._rows(statements[table], **key)
         return rows[0]["event_time"] if rows else None
 
     async def talked_about(self, limit: int) -> list[str]:

@@ -17,6 +17,7 @@ from .serving import MINUTE, NOON, Rows, migrated, running
 pytestmark = pytest.mark.services
 MIDNIGHT = NOON - 12 * 60 * MINUTE  # of New York, at which 16 March 2022 begins
 DAY = 24 * 60 * MINUTE
+NO_REDIS = "redis://127.0.0.1:9/0"  # what other tests left there is no business of these
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +44,10 @@ def wall() -> Wall:
 
 
 @pytest.fixture(scope="module")
-def served(
-    database: str, endpoints: Endpoints, wall: Wall, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[httpx.Client]:
+def served(database: str, wall: Wall, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A client of the whole API over that database."""
     settings = Settings(data_dir=tmp_path_factory.mktemp("data"))
-    with running(create_app(settings, Endpoints("", database, endpoints.redis), now=wall)) as client:
+    with running(create_app(settings, Endpoints("", database, NO_REDIS), now=wall)) as client:
         yield client
 
 
@@ -379,7 +378,19 @@ def test_posts_show_what_made_a_mood(client: httpx.Client, rows: Rows) -> None:
     assert [item["post_id"] for item in then["items"]] == ["a", "b", "c"]
 
 
-def test_sources_tell_who_is_silent(database: str, cache: str, settings: Settings, rows: Rows, wall: Wall) -> None:
+def test_posts_of_a_mood_are_those_of_its_bucket(client: httpx.Client, rows: Rows) -> None:
+    """A fact at the very start belongs to the bucket before, one at the very end to this one."""
+    for name, offset in (("before", -5), ("first", -4), ("end", 0), ("after", 1)):
+        rows.put("mention", symbol="TSLA", post_id=name, event_time=NOON + offset * MINUTE)
+
+    told = get(client, "sentiment/TSLA/posts", bucket=to_rfc3339(NOON), interval=300)
+    both = {"bucket": to_rfc3339(NOON), "from": to_rfc3339(NOON)}
+
+    assert [item["post_id"] for item in told["items"]] == ["first", "end"]
+    assert client.get("/api/v1/sentiment/TSLA/posts", params=both).status_code == 422
+
+
+def test_sources_tell_who_is_silent(database: str, settings: Settings, rows: Rows, wall: Wall) -> None:
     """Live by the source's own clock, stale by the wall clock, blind after a gap, off when never heard of."""
     enabled = settings.model_copy(update={"post_sources": ("bluesky",)})
     for n in range(3):
@@ -390,7 +401,7 @@ def test_sources_tell_who_is_silent(database: str, cache: str, settings: Setting
     rows.put("post", source="x", post_id="1", event_time=wall() - 1, stored_at=wall())
     rows.put("gap", source="x", event_time=wall())
 
-    with running(create_app(enabled, Endpoints("", database, cache), now=wall)) as client:
+    with running(create_app(enabled, Endpoints("", database, NO_REDIS), now=wall)) as client:
         told = {item["source"]: item for item in get(client, "sentiment/sources")["items"]}
 
     states = {name: (item["status"], item["posts_24h"], item["gaps_24h"]) for name, item in told.items()}
@@ -485,10 +496,10 @@ def test_requests_are_counted_by_template_not_by_symbol(client: httpx.Client) ->
     assert "AAPL" not in text
 
 
-def test_with_a_key_only_those_who_send_it_come_in(database: str, cache: str, settings: Settings) -> None:
+def test_with_a_key_only_those_who_send_it_come_in(database: str, settings: Settings) -> None:
     """Routes under /api answer 401 without it; health and schemas stay open."""
     keyed = Settings(data_dir=settings.data_dir, api_key="sesame")  # type: ignore[arg-type]
-    with running(create_app(keyed, Endpoints("", database, cache))) as client:
+    with running(create_app(keyed, Endpoints("", database, NO_REDIS))) as client:
         without = client.get("/api/v1/overview")
         wrong = client.get("/api/v1/overview", headers={"X-API-Key": "sésame".encode()})
         right = client.get("/api/v1/overview", headers={"X-API-Key": "sesame"})

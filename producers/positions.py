@@ -19,6 +19,7 @@ from schemas.topics import PARTITIONS, RAW_QUOTES, RAW_TOPICS
 
 _FIRST_REACH = 2000
 _TIMEOUT = 30.0
+_AGAIN_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +98,19 @@ def _consumer(bootstrap: str) -> Any:
 
 
 def _watermarks(consumer: Any, place: TopicPartition) -> tuple[int, int]:
-    try:
-        low, high = consumer.get_watermark_offsets(place, timeout=_TIMEOUT)
-    except KafkaException as error:
-        raise ServiceUnavailable(f"Kafka does not say what {place.topic} holds: {error.args[0].str()}") from error
-    return low, high
+    """First offset and end of a partition; asked again while leaders move, as they do after a start."""
+    deadline = time.monotonic() + _TIMEOUT
+    while True:
+        try:
+            low, high = consumer.get_watermark_offsets(place, timeout=_TIMEOUT)
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                raise ServiceUnavailable(
+                    f"Kafka does not say what {place.topic} holds: {error.args[0].str()}"
+                ) from error
+            time.sleep(_AGAIN_SECONDS)
+        else:
+            return low, high
 
 
 def _read(consumer: Any, places: list[TopicPartition]) -> Iterator[Any]:

@@ -27,6 +27,9 @@ from .pacing import Pacing
 from .source import Event, Fact, Unreadable
 
 INSTANCE = "0"
+# A fact must fit into a record of 1 MiB, a dead letter into 2 MiB.
+MAX_LINE = 1_000_000
+MAX_KEPT = 2_000_000
 
 
 class Manifest(msgspec.Struct):
@@ -193,12 +196,18 @@ def _read_part(folder: Path, index: int, skip: int) -> Iterator[_Line]:
         if number <= skip:
             continue
         try:
-            record = part.read(raw)
+            record = part.read(_checked(raw))
         except BadLine as error:
-            yield _Line(last, index, number, None, raw.removesuffix(b"\n"), error)
+            yield _Line(last, index, number, None, raw.removesuffix(b"\n")[:MAX_KEPT], error)
         else:
             last = record.event_time
             yield _Line(last, index, number, record)
+
+
+def _checked(line: bytes) -> bytes:
+    if len(line) > MAX_LINE:
+        raise BadLine(f"{len(line)} bytes; a line has {MAX_LINE} at most")
+    return line
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
 from producers.lines import write_line
 from schemas.records import RawPost, RawQuote
 
@@ -59,3 +61,29 @@ def write_folder(folder: Path, quote_lines: Sequence[bytes], post_lines: Sequenc
     manifest = {"name": name, "source": "made by a test", "licence": "ours", "sha256": sums}
     (folder / "recording.json").write_text(json.dumps(manifest), "utf-8")
     return folder
+
+
+def read_log(bootstrap: str, *topics: str, partitions: int = 12) -> list[Message]:
+    """Every committed message of the topics, by a plain consumer, partition by partition in the order of the log."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "tests.read",
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+        }
+    )
+    places = [TopicPartition(topic, number, 0) for topic in topics for number in range(partitions)]
+    consumer.assign(places)
+    found, ended = [], 0
+    while ended < len(places):
+        message = consumer.poll(30)
+        assert message is not None, "the broker went silent"
+        if message.error() is None:
+            found.append(message)
+        else:
+            assert message.error().code() == KafkaError._PARTITION_EOF, message.error()
+            ended += 1
+    consumer.close()
+    return sorted(found, key=lambda m: (m.topic(), m.partition(), m.offset()))

@@ -94,8 +94,10 @@ class KafkaLog:
         if not ends:
             return None
         begins = {part: self._next[part] for part in ends}
-        if any(not begins[p] <= m.offset() < ends[p] for m in messages for p in (Part(m.topic(), m.partition()),)):
-            raise FatalError("Kafka's client gave a record outside the chunk asked for")
+        if not all(_within(message, begins, ends) for message in messages):
+            # A record fetched before the last seek: the store says where to read on.
+            self.moved = True
+            return None
         return Chunk(messages, begins, ends)
 
     def done(self, chunk: Chunk) -> None:
@@ -187,6 +189,11 @@ def _consumer_settings(settings: Settings, bootstrap: str, group: str) -> dict[s
     if settings.instance is not None:
         extra["group.instance.id"] = f"{group}.{settings.instance}"
     return consumer_config(bootstrap, group, **extra)
+
+
+def _within(message: Message, begins: Mapping[Part, int], ends: Mapping[Part, int]) -> bool:
+    part = Part(message.topic(), message.partition())
+    return part in ends and begins[part] <= message.offset() < ends[part]
 
 
 def _places(offsets: Mapping[Part, int]) -> list[TopicPartition]:

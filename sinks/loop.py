@@ -6,6 +6,7 @@ is dropped and the store is asked again, so the loop itself can neither lose a r
 
 import signal
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from random import Random
 from typing import Protocol
@@ -124,8 +125,8 @@ class SinkLoop:
             return
         self._log.done(chunk)
         COMMITS.labels("stored").inc()
-        for message in chunk.messages:
-            RECORDS_IN.labels(message.topic()).inc()
+        for topic, number in Counter(message.topic() for message in chunk.messages).items():
+            RECORDS_IN.labels(topic).inc(number)
         self._show_lag()
 
     def _wait_for(self, error: TransientError) -> float:

@@ -16,7 +16,7 @@ from infra.clock import to_datetime
 from schemas import topics
 from schemas.clocks import Headers
 from schemas.codec import codec_for, to_dict
-from schemas.deadletters import DeadLetter, NotADeadLetter, parse_dead_letter
+from schemas.deadletters import MAX_MESSAGE, DeadLetter, NotADeadLetter, parse_dead_letter
 from schemas.records import PostMention
 from schemas.registry import REGISTRY
 
@@ -95,7 +95,7 @@ def dead_letter_row(
     """
     key, value, headers = content
     try:
-        letter = parse_dead_letter(headers)
+        letter = _storable(parse_dead_letter(headers))
         failed_at = to_datetime(letter.failed_at)
     except (NotADeadLetter, OverflowError) as error:
         letter, failed_at = _headless(topic, partition, offset, str(error), headers), None
@@ -112,8 +112,15 @@ def readable_headers(headers: Headers) -> list[list[Any]]:
 
 
 def clean(text: str) -> str:
-    """Text that PostgreSQL stores: NUL becomes U+FFFD."""
-    return text.replace("\x00", "\ufffd")
+    """Text that PostgreSQL stores and indexes: NUL becomes U+FFFD, and it is cut at 500 characters."""
+    return text[:MAX_MESSAGE].replace("\x00", "\ufffd")
+
+
+def _storable(letter: DeadLetter) -> DeadLetter:
+    # Anyone may write to a topic of dead letters.
+    if max(abs(letter.partition), abs(letter.attempts)) >= 2**31 or abs(letter.offset) >= 2**63:
+        raise OverflowError("a number in the headers is too great")
+    return letter
 
 
 def _readable(value: bytes | None) -> Any:

@@ -5,7 +5,7 @@ If the ledger stands elsewhere, another process has stored the chunk and it is d
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from random import SystemRandom
 
@@ -184,25 +184,39 @@ def _copy(connection: psycopg.Connection, table: Table, rows: Sequence[Row]) -> 
         sql.Identifier(table.name), sql.SQL(", ").join(map(sql.Identifier, table.columns))
     )
 
+    def copy(part: Sequence[Row]) -> None:
+        with connection.cursor() as cursor, cursor.copy(statement) as copying:
+            copying.set_types(table.types)
+            for row in part:
+                copying.write_row(row.values)
+
+    return [
+        GivenUp(row.message, "refused", type(error).__name__, error.diag.message_primary or str(error))
+        for row, error in _stored_but_refused(connection, rows, copy)
+    ]
+
+
+def _insert_dead_letters(connection: psycopg.Connection, rows: Sequence[Row]) -> None:
+    def insert(part: Sequence[Row]) -> None:
+        with connection.cursor() as cursor:
+            cursor.executemany(_INSERT_DEAD_LETTERS, [row.values for row in part])
+
+    for row, error in _stored_but_refused(connection, rows, insert):
+        # It stays in its topic; a dead letter of a dead letter would have no end.
+        _LOG.error("dead letter not stored", topic=row.message.topic(), offset=row.message.offset(), error=str(error))
+
+
+def _stored_but_refused(
+    connection: psycopg.Connection, rows: Sequence[Row], write: Callable[[Sequence[Row]], None]
+) -> list[tuple[Row, psycopg.Error]]:
     def store(part: Sequence[Row]) -> psycopg.Error | None:
         try:
-            with connection.transaction(), connection.cursor() as cursor, cursor.copy(statement) as copy:
-                copy.set_types(table.types)
-                for row in part:
-                    copy.write_row(row.values)
+            with connection.transaction():
+                write(part)
         except psycopg.Error as error:
             if is_refusal(error):
                 return error
             raise
         return None
 
-    return [
-        GivenUp(row.message, "refused", type(error).__name__, error.diag.message_primary or str(error))
-        for row, error in store_all_but_refused(rows, store)
-    ]
-
-
-def _insert_dead_letters(connection: psycopg.Connection, rows: Sequence[Row]) -> None:
-    if rows:
-        with connection.cursor() as cursor:
-            cursor.executemany(_INSERT_DEAD_LETTERS, [row.values for row in rows])
+    return store_all_but_refused(rows, store)

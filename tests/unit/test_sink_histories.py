@@ -180,6 +180,19 @@ def test_no_history_loses_or_doubles_a_fact(actions, fates, most):
     assert sorted(world.stored) == sorted(world.facts())
 
 
+def test_what_is_waited_for_is_told():
+    """While the store is away the loop says so and waits; when it is back nothing is wrong any more."""
+    fates = ["fine", "away", "fine", "away"]
+    process = Process(World(), 1, fates.pop, lambda: None)
+    process.log.assign(PARTS)
+    with capture_logs():
+        assert process.loop.step() > 0
+        assert process.loop.problem == "away"
+        assert process.loop.step() == 0
+    assert process.loop.problem is None
+    assert process.loop.live() is None
+
+
 class Careless(MemoryStore):
     """A store without the compare of compare-and-swap."""
 

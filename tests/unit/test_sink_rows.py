@@ -109,6 +109,16 @@ def test_whatever_stands_among_dead_letters_becomes_a_row(headers):
     assert found["first_failed_at"] is None
 
 
+@pytest.mark.parametrize("number", ["partition", "offset", "attempts"])
+def test_great_numbers_in_headers_do_not_stop_the_sink(number):
+    """A number that no column holds makes a letter one without headers; long texts are cut."""
+    fields = {"topic": "t" * 900, "partition": 0, "offset": 0, "stage": "", "error": "", "message": "", "reason": ""}
+    fields |= {"attempts": 1, "group": "", "failed_at": 0, "original": None}
+    row = dead_letter_row("a.dlq", 0, 0, LIVE, (None, None, dead_letter_headers(**{**fields, number: 2**63})))
+    assert row[0] == "a.dlq"
+    assert len(dead_letter_row("a.dlq", 0, 0, LIVE, (None, None, dead_letter_headers(**fields)))[0]) == 500
+
+
 def test_headers_are_readable():
     """Text stays text; what no text column holds is base64; none is null."""
     assert readable_headers([("a", "é".encode()), ("b", b"\x00"), ("c\x00", None)]) == [

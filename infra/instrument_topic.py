@@ -11,7 +11,7 @@ from schemas.topics import INSTRUMENTS
 from .errors import ServiceUnavailable
 from .kafka import consumer_config, plain_producer
 
-_WAIT_SECONDS = 30.0
+_WAIT_SECONDS = 15.0
 
 
 def loaded_instruments(bootstrap: str) -> Mapping[str, Instrument]:
@@ -34,17 +34,17 @@ def _read_to_end(consumer: Consumer) -> dict[str, Instrument]:
     consumer.get_watermark_offsets(TopicPartition(INSTRUMENTS, 0), timeout=_WAIT_SECONDS)
     consumer.assign([TopicPartition(INSTRUMENTS, 0, 0)])
     while True:
-        messages = consumer.consume(1000, _WAIT_SECONDS)
-        if not messages:
+        # poll, not consume: consume waits out its time when fewer records are left than it was asked for.
+        message = consumer.poll(_WAIT_SECONDS)
+        if message is None:
             raise ServiceUnavailable(f"{INSTRUMENTS}: no answer from Kafka within {_WAIT_SECONDS:.0f} s")
-        for message in messages:
-            error = message.error()
-            if error is None:
-                _take(found, message.key(), message.value())
-            elif error.code() == KafkaError._PARTITION_EOF:
-                return found
-            else:
-                raise KafkaException(error)
+        error = message.error()
+        if error is None:
+            _take(found, message.key(), message.value())
+        elif error.code() == KafkaError._PARTITION_EOF:
+            return found
+        else:
+            raise KafkaException(error)
 
 
 def _take(found: dict[str, Instrument], key: bytes | None, value: bytes | None) -> None:

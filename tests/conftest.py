@@ -25,7 +25,7 @@ from infra.topics import create_topics, diff_topics
 
 # What a caller of the suite may set; every other MOODTAPE_* variable and any moodtape.toml is the user's own.
 _SERVERS = ("MOODTAPE_KAFKA_BOOTSTRAP", "MOODTAPE_DATABASE_URL", "MOODTAPE_REDIS_URL")
-_KEPT = (*_SERVERS, "MOODTAPE_SHARED", "MOODTAPE_CACHE_DIR", "MOODTAPE_JAVA")
+_KEPT = (*_SERVERS, "MOODTAPE_SHARED", "MOODTAPE_CACHE_DIR", "MOODTAPE_JAVA", "MOODTAPE_REQUIRE_TORCH")
 _ROOT = Path(__file__).resolve().parent.parent
 _WAIT_SECONDS = 30.0
 

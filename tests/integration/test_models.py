@@ -1,0 +1,119 @@
+"""Real models: ONNX and, where it is installed, torch."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from infra.errors import UserError
+from infra.settings import Settings
+from streams.scoring.choose import chosen, make_scorer
+from streams.scoring.evaluate import evaluate_scorer
+from streams.scoring.onnx import OnnxScorer
+from streams.scoring.scorer import Label
+from streams.scoring.torch_classifier import TorchScorer, torch_installed
+
+pytestmark = pytest.mark.shared
+
+LABELLED: Sequence[tuple[str, Label]] = [
+    ("Operating profit rose to 13 million from 9 million a year earlier", "positive"),
+    ("Shares of the chip maker jumped 9 percent after it raised its outlook", "positive"),
+    ("The group won an order worth 40 million and will hire in spring", "positive"),
+    ("$ZOT to the moon, best quarter ever", "positive"),
+    ("The carrier cut its forecast and shares fell to a two year low", "negative"),
+    ("Net sales decreased and the loss widened to 4 million", "negative"),
+    ("The plant will be closed and 300 people will lose their jobs", "negative"),
+    ("The company filed for bankruptcy on Monday", "negative"),
+    ("The company is based in the north and makes paper machines", "neutral"),
+    ("The annual meeting will be held in the town hall on 4 May", "neutral"),
+    ("The shop opens at nine", "neutral"),
+    ("The board has nine members", "neutral"),
+]
+TEXTS = [text for text, _ in LABELLED]
+
+
+@pytest.fixture(scope="module")
+def folder(shared: Path) -> Path:
+    """A small BERT for sentiment of finance, as safetensors and as ONNX."""
+    return shared / "models" / "finminilm"
+
+
+@pytest.fixture(scope="module")
+def onnx(folder: Path) -> OnnxScorer:
+    """The model by onnxruntime."""
+    pytest.importorskip("onnxruntime")
+    return OnnxScorer(folder)
+
+
+@pytest.fixture(scope="module")
+def torch(folder: Path) -> TorchScorer:
+    """The same model by transformers and torch; must be there where MOODTAPE_REQUIRE_TORCH=1."""
+    if not torch_installed():
+        if os.environ.get("MOODTAPE_REQUIRE_TORCH") == "1":
+            pytest.fail("transformers and torch are not installed, and MOODTAPE_REQUIRE_TORCH=1")
+        pytest.skip("transformers and torch are not installed: pip install moodtape[finbert]")
+    return TorchScorer(str(folder))
+
+
+def test_onnx_understands_plain_sentences(onnx: OnnxScorer) -> None:
+    """At least ten of twelve sentences that we wrote get the label that anyone would give."""
+    assert evaluate_scorer(onnx, LABELLED).accuracy >= 10 / 12
+
+
+def test_auto_finds_the_onnx_model_of_a_folder(folder: Path, onnx: OnnxScorer) -> None:
+    """With the setting ``model`` naming the folder, auto runs it, and its records say so."""
+    settings_ = Settings(model=str(folder))
+    assert chosen(settings_) == f"onnx:{folder}"
+    score = make_scorer(settings_).score(TEXTS[0])
+    assert score == onnx.score(TEXTS[0])
+    assert score.model == "finminilm"
+    assert score.model_version == onnx.version
+    assert score.model_version.endswith("-onnx")
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.permutations(TEXTS))
+def test_a_score_does_not_depend_on_what_is_scored_beside_it(onnx: OnnxScorer, order: list[str]) -> None:
+    """In any order, and with others at the same time in other threads, a text has bit-equal scores."""
+    alone = {text: onnx.score(text) for text in TEXTS[:4]}
+    with ThreadPoolExecutor(4) as pool:
+        together = dict(zip(order, pool.map(onnx.score, order), strict=True))
+    assert {text: together[text] for text in alone} == alone
+
+
+@pytest.mark.parametrize("text", ["", " ", "\x00", "🚀" * 100, "word " * 50_000, "\u202e\ufeff", "a" * 10_000])
+def test_onnx_answers_any_text(onnx: OnnxScorer, text: str) -> None:
+    """No text breaks it; only the first 64 tokens count."""
+    score = onnx.score(text)
+    assert score.positive + score.negative + score.neutral == pytest.approx(1.0)
+    assert onnx.score("word " * 70) == onnx.score("word " * 700)
+
+
+@pytest.mark.torch
+def test_torch_scores_as_well_as_onnx(torch: TorchScorer, onnx: OnnxScorer) -> None:
+    """Both agree on at least ten of twelve labels (int8 differs a little from single precision) and do as well."""
+    same = sum(torch.score(text).label == onnx.score(text).label for text in TEXTS)
+    assert same >= 10
+    assert evaluate_scorer(torch, LABELLED).accuracy >= 10 / 12
+    score = torch.score(TEXTS[0])
+    assert score.model == "finminilm"
+    assert score.model_version.endswith("-torch")
+    assert score.model_version != onnx.version
+
+
+@pytest.mark.torch
+def test_torch_scores_the_same_again(torch: TorchScorer) -> None:
+    """A text has bit-equal scores whatever was scored before it."""
+    first = [torch.score(text) for text in TEXTS]
+    assert [torch.score(text) for text in reversed(TEXTS)] == first[::-1]
+
+
+@pytest.mark.torch
+def test_a_model_that_torch_cannot_load_is_a_users_mistake(torch: TorchScorer, tmp_path: Path) -> None:
+    """An empty folder gives one sentence that names it."""
+    with pytest.raises(UserError, match="cannot load"):
+        TorchScorer(str(tmp_path))

@@ -46,6 +46,7 @@ class MoodsFold(Fold):
         self._expiry: list[tuple[int, str, str, int, int]] = []
         self._changed: dict[Change, None] = {}
         self._parts: dict[tuple[str, int], int] = {}
+        self._ends: tuple[int, int, list[int]] = (0, 0, [])
 
     def fact(self, topic: str, record: Mention, watermark: int | None, answers: object) -> Sequence[Emit]:
         """Fold a mention; emits nothing."""
@@ -170,23 +171,22 @@ class MoodsFold(Fold):
         ends = self._previous_ends(bucket.start, interval)
         if shelf.first is None or shelf.first > ends[0]:
             return None, 0
-        known, past = 0, []
-        for end in ends:
-            before = shelf.buckets.get((interval, end))
-            past.append(0.0 if before is None else log(1 + before.mentions))
-            known = known if before is None else max(known, before.known)
+        before = [shelf.buckets.get((interval, end)) for end in ends]
+        past = [0.0 if b is None else log(1 + b.mentions) for b in before]
         mean = sum_in_order(past) / HISTORY
         deviation = sample_deviation(past, mean)
         if not deviation:
             return None, 0
-        return (log(1 + bucket.mentions) - mean) / deviation, known
+        return (log(1 + bucket.mentions) - mean) / deviation, max([b.known for b in before if b is not None], default=0)
 
     def _previous_ends(self, start: int, interval: int) -> list[int]:
-        """Ends of the 30 buckets before ``start``, earliest first."""
-        ends = [start]
-        while len(ends) < HISTORY:
-            ends.append(self._grid.previous(ends[-1], interval)[0])
-        return ends[::-1]
+        """Ends of the 30 buckets before ``start``, earliest first; one search serves all symbols of a bucket."""
+        if self._ends[:2] != (interval, start):
+            ends = [start]
+            while len(ends) < HISTORY:
+                ends.append(self._grid.previous(ends[-1], interval)[0])
+            self._ends = interval, start, ends[::-1]
+        return self._ends[2]
 
     def _watch_leaf(self, symbol: str, end: int) -> None:
         last = max(self._grid.bucket(end, interval)[1] for interval in INTERVALS)

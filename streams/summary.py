@@ -129,7 +129,7 @@ def drop_copies(entries: Sequence[Entry]) -> Sequence[Entry]:
     only those that share a band are compared.
     """
     if len(entries) < 2:
-        return entries
+        return entries  # most buckets of a quiet symbol
     bands: dict[int, list[int]] = {}
     known: set[int] = set()
     originals = []
@@ -138,18 +138,24 @@ def drop_copies(entries: Sequence[Entry]) -> Sequence[Entry]:
         if fingerprint is None:
             originals.append(entry)
         elif fingerprint not in known:
-            if not _near(fingerprint, bands):
-                originals.append(entry)
             known.add(fingerprint)
-            for band in _bands(fingerprint):
-                bands.setdefault(band, []).append(fingerprint)
+            if not _is_near(fingerprint, bands):
+                originals.append(entry)
     return originals
 
 
-def _near(fingerprint: int, bands: dict[int, list[int]]) -> bool:
-    return any(
-        (fingerprint ^ other).bit_count() <= NEAR_BITS for band in _bands(fingerprint) for other in bands.get(band, ())
-    )
+def _is_near(fingerprint: int, bands: dict[int, list[int]]) -> bool:
+    """Whether one in the bands is within 3 bits; adds the fingerprint to them."""
+    near = False
+    for band in _bands(fingerprint):
+        others = bands.get(band)
+        if others is None:
+            bands[band] = [fingerprint]
+            continue
+        for other in others:
+            near |= (fingerprint ^ other).bit_count() <= NEAR_BITS
+        others.append(fingerprint)
+    return near
 
 
 def _bands(fingerprint: int) -> tuple[int, int, int, int]:
@@ -174,7 +180,7 @@ def sample_deviation(values: Sequence[float], mean: float) -> float | None:
     """Deviation with n - 1 below, around a known mean; None for fewer than two values."""
     if len(values) < 2:
         return None
-    return sqrt(sum_in_order((value - mean) * (value - mean) for value in values) / (len(values) - 1))
+    return sqrt(sum_in_order([(value - mean) * (value - mean) for value in values]) / (len(values) - 1))
 
 
 def _mean_by_author(scored: Sequence[tuple[Entry, float]]) -> float | None:
@@ -190,8 +196,8 @@ def _mean_by_author(scored: Sequence[tuple[Entry, float]]) -> float | None:
         totals[1] += entry.weight
         totals[2] = max(totals[2], entry.weight)
     weighty = [(total / weights, largest) for total, weights, largest in sums.values() if weights > 0.0]
-    weight = sum_in_order(largest for _, largest in weighty)
-    return sum_in_order(mean * largest for mean, largest in weighty) / weight if weighty else None
+    weight = sum_in_order([largest for _, largest in weighty])
+    return sum_in_order([mean * largest for mean, largest in weighty]) / weight if weighty else None
 
 
 def _keywords(entries: Iterable[Entry]) -> tuple[str, ...]:

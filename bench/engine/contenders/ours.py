@@ -1,0 +1,131 @@
+"""Our engine with the same job as a fold: transactions, snapshots of the state, dead letters, everything on."""
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.engine.job import Job, SymbolState
+from bench.engine.workload import IN_ID, IN_SCHEMA, OUT_ID, OUT_SCHEMA, SYMBOLS
+from infra.endpoints import Endpoints
+from infra.log import configure_logging
+from infra.settings import Settings
+from schemas.registry import REGISTRY, SchemaVersion
+from schemas.topics import DAY_MS, TOPICS, TopicSpec, symbol_key
+from streams.engine.worker import run_stage
+from streams.stage import Emit, Fold, Stage
+
+from .options import Options, read_options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class W1Quote:
+    """The input record."""
+
+    source: str
+    symbol: str
+    event_time: int
+    ingest_time: int = 0
+    price: float = 0.0
+    size: float = 0.0
+    bid: float | None = None
+    ask: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class W1Enriched:
+    """The output record."""
+
+    source: str
+    symbol: str
+    event_time: int
+    ingest_time: int
+    price: float
+    ema20: float
+    mean20: float
+    deviation20: float
+    count20: int
+    bar_start: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+class W1Fold(Fold):
+    """The job with its state in snapshots."""
+
+    def __init__(self, output: str) -> None:
+        self._output = output
+        self._job = Job(SYMBOLS)
+        self._changed: dict[str, None] = {}
+
+    def fact(self, topic: str, record: W1Quote, watermark: int | None, answers: Mapping[str, Any]) -> Sequence[Emit]:
+        """One quote in, one enriched quote out."""
+        derived = self._job.fold(record.symbol, record.event_time, record.price, record.size)
+        if derived is None:
+            return ()
+        self._changed[record.symbol] = None
+        ema, mean, deviation, count, bar, opened, high, low, close, volume = derived
+        enriched = W1Enriched(
+            source=record.source,
+            symbol=record.symbol,
+            event_time=record.event_time,
+            ingest_time=record.ingest_time,
+            price=record.price,
+            ema20=ema,
+            mean20=mean,
+            deviation20=deviation,
+            count20=count,
+            bar_start=bar,
+            open=opened,
+            high=high,
+            low=low,
+            close=close,
+            volume=volume,
+        )
+        return (Emit(self._output, record.symbol, enriched),)  # type: ignore[arg-type]
+
+    def dump(self) -> Iterable[tuple[str, bytes | None]]:
+        """The symbols that changed."""
+        changed, self._changed = self._changed, {}
+        for symbol in changed:
+            state = self._job.states[symbol]
+            values = [list(state.window) if name == "window" else getattr(state, name) for name in state.__slots__]
+            yield symbol, msgspec.msgpack.encode(values)
+
+    def load(self, key: str, value: bytes) -> None:
+        """One symbol's state."""
+        state = self._job.states[key] = SymbolState()
+        for name, content in zip(state.__slots__, msgspec.msgpack.decode(value), strict=True):
+            setattr(state, name, deque(content) if name == "window" else content)
+
+
+def register(topic: str, record: type[Any], number: int, schema: dict[str, Any]) -> None:
+    """Make a topic known to the codec of this process."""
+    TOPICS[topic] = TopicSpec(topic, record, symbol_key, DAY_MS)
+    REGISTRY._all.append(SchemaVersion(f"{topic}-value", 1, number, schema))
+
+
+def main(options: Options) -> None:
+    """Run until SIGTERM."""
+    configure_logging("warning", options.name)
+    register(options.input, W1Quote, IN_ID, IN_SCHEMA)
+    register(options.output, W1Enriched, OUT_ID, OUT_SCHEMA)
+    stage = Stage(
+        name=options.name,
+        inputs=(options.input,),
+        upstream=(None,),
+        clocked=(),
+        fold=lambda: W1Fold(options.output),
+    )
+    settings = Settings(data_dir=Path(options.data_dir))
+    run_stage(stage, settings, Endpoints(kafka=options.bootstrap, database="", redis=""))
+
+
+if __name__ == "__main__":
+    main(read_options())

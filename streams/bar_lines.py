@@ -67,16 +67,17 @@ class Line:
 
     def place(self, bucket: Bucket, candle: Candle) -> Indicators:
         """Put a bar into the line, or in place of its former self; the indicators at it."""
-        if bucket.candle is not None:
-            index = self._index(bucket)
-        elif not self.tail or bucket.end > self.tail[-1].end:
-            index = len(self.tail)
-            self.tail.append(bucket)
-        else:
-            index = self._index(bucket)
-            self.tail.insert(index, bucket)
-        self._rewind(index)
+        tail = self.tail
+        if bucket.candle is None and self._at == len(tail) and (not tail or bucket.end > tail[-1].end):
+            tail.append(bucket)
+            bucket.candle = candle
+            self._push(candle)
+            return self._state.values()
+        index = self._index(bucket)
+        if bucket.candle is None:
+            tail.insert(index, bucket)
         bucket.candle = candle
+        self._rewind(index)
         self._walk(index + 1)
         return self._state.values()
 
@@ -120,7 +121,10 @@ class Line:
         """Go forward to stand before ``tail[index]``."""
         for bucket in self.tail[self._at : index]:
             assert bucket.candle is not None  # noqa: S101  # in the tail means emitted
-            self._state.push(bucket.candle)
-            self._at += 1
-            if self._at % MARK == 0:
-                self._marks.append(self._state.copy())
+            self._push(bucket.candle)
+
+    def _push(self, candle: Candle) -> None:
+        self._state.push(candle)
+        self._at += 1
+        if self._at % MARK == 0:
+            self._marks.append(self._state.copy())

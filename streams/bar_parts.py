@@ -91,7 +91,7 @@ class Series:
 
     Attributes:
         feeds: which intervals it feeds: those not shorter than its own.
-        current: for each interval the latest totals.
+        current: for each of these the latest bucket's part.
         minutes: ends of the leaves, ascending.
     """
 
@@ -101,7 +101,7 @@ class Series:
         self.symbol, self.key = symbol, key
         self.granularity = key[1]
         self.feeds = [i for i in ALL if INTERVALS[i] >= self.granularity]
-        self.current: list[Part | None] = [None] * len(INTERVALS)
+        self.current: list[Part | None] = [None] * len(self.feeds)
         self.leaves: dict[int, Leaf] = {}
         self.minutes: list[int] = []
 

@@ -26,16 +26,6 @@ KEPT = 2 * 3600 * MICROS
 LONGEST = max(INTERVALS)
 
 
-class _Symbol:
-    """One instrument: its series and its line of each interval."""
-
-    __slots__ = ("lines", "series")
-
-    def __init__(self, symbol: str) -> None:
-        self.series: dict[SeriesKey, Series] = {}
-        self.lines = [Line(symbol, i) for i in ALL]
-
-
 class BarsFold(Fold):
     """Quotes of one partition.
 
@@ -47,7 +37,8 @@ class BarsFold(Fold):
     def __init__(self, sources: tuple[str, ...], grid: Grid) -> None:
         self._ranks = {source: rank for rank, source in reversed(list(enumerate(sources)))}
         self._grid = grid
-        self._symbols: dict[str, _Symbol] = {}
+        self._series: dict[tuple[str, str, int], Series] = {}
+        self._lines: dict[str, list[Line]] = {}
         # By (end, index of the interval): buckets to be emitted, and all buckets.
         self._due: Schedule[tuple[int, ...], Bucket] = Schedule()
         self._kept: Schedule[tuple[int, ...], Bucket] = Schedule()
@@ -62,12 +53,18 @@ class BarsFold(Fold):
     def fact(self, topic: str, record: Quote, watermark: int | None, answers: Mapping[str, Any]) -> Sequence[Emit]:
         """Fold one quote; its bars come with :meth:`advance`."""
         bar, time = record.bar, record.event_time
-        if (bar is not None and bar.interval > LONGEST) or "late" in record.flags:
+        granularity = 0 if bar is None else bar.interval
+        if granularity > LONGEST or (record.flags and "late" in record.flags):
             return ()
         if watermark is not None and time < watermark - KEPT:
             return ()  # its buckets are closed for good; the quotes stage flags every such fact, so none comes
-        series = self._find(record.symbol, record.source, 0 if bar is None else bar.interval)
-        parts = self._parts(series, time)
+        series = self._series.get((record.symbol, record.source, granularity))
+        if series is None:
+            series = self._open_series(record.symbol, record.source, granularity)
+        parts = [
+            part if part is not None and part.start < time <= part.end else self._open_part(series, i, time)
+            for i, part in zip(series.feeds, series.current, strict=True)
+        ]
         minute = -(-time // MINUTE) * MINUTE
         leaf = series.leaves.get(minute)
         if leaf is None:
@@ -88,30 +85,20 @@ class BarsFold(Fold):
         self._settle()
         return self._emit_before(None)
 
-    def _find(self, symbol: str, source: str, granularity: int) -> Series:
-        found = self._symbols.get(symbol) or self._new_symbol(symbol)
-        key = (source, granularity)
-        series = found.series.get(key)
+    def _open_series(self, symbol: str, source: str, granularity: int) -> Series:
+        series = self._series.get((symbol, source, granularity))
         if series is None:
-            series = found.series[key] = Series(symbol, key)
+            series = self._series[symbol, source, granularity] = Series(symbol, (source, granularity))
         return series
 
-    def _new_symbol(self, symbol: str) -> _Symbol:
-        found = self._symbols[symbol] = _Symbol(symbol)
-        return found
-
-    def _parts(self, series: Series, time: int) -> list[Part]:
-        """The totals of every bucket that a moment's fact feeds."""
-        out = []
-        for i in series.feeds:
-            part = series.current[i]
-            if part is None or not part.start < time <= part.end:
-                part = self._open_part(series, i, time)
-            out.append(part)
-        return out
+    def _line(self, symbol: str, i: int) -> Line:
+        lines = self._lines.get(symbol)
+        if lines is None:
+            lines = self._lines[symbol] = [Line(symbol, each) for each in ALL]
+        return lines[i]
 
     def _open_part(self, series: Series, i: int, time: int) -> Part:
-        line = self._symbols[series.symbol].lines[i]
+        line = self._line(series.symbol, i)
         start, end = self._grid.bucket(time, INTERVALS[i])
         bucket = line.buckets.get(end)
         if bucket is None:
@@ -120,9 +107,10 @@ class BarsFold(Fold):
         part = bucket.parts.get(series.key)
         if part is None:
             part = bucket.parts[series.key] = Part(bucket, series.granularity)
-        latest = series.current[i]
+        at = i - series.feeds[0]
+        latest = series.current[at]
         if latest is None or end > latest.end:
-            series.current[i] = part
+            series.current[at] = part
         return part
 
     def _fold(self, series: Series, parts: list[Part], leaf: Leaf, minute: int, fact: PriceFact) -> None:
@@ -205,11 +193,15 @@ class BarsFold(Fold):
 
     def _choose(self, bucket: Bucket) -> tuple[SeriesKey, Totals]:
         """The one series a bar is built from."""
-        ranks, last = self._ranks, len(self._ranks)
-        key = min(bucket.parts, key=lambda key: (ranks.get(key[0], last), *key)) if len(bucket.parts) > 1 else None
-        found, part = next(iter(bucket.parts.items())) if key is None else (key, bucket.parts[key])
+        parts = bucket.parts
+        if len(parts) == 1:
+            ((key, part),) = parts.items()
+        else:
+            ranks, last = self._ranks, len(self._ranks)
+            key = min(parts, key=lambda each: (ranks.get(each[0], last), *each))
+            part = parts[key]
         assert part.totals is not None  # noqa: S101  # a part is made for a fact
-        return found, part.totals
+        return key, part.totals
 
     def _forget(self, before: int) -> None:
         """Drop what ended before a moment."""
@@ -249,9 +241,9 @@ class BarsFold(Fold):
         kind, symbol, *rest = key.split("\t")
         content = msgspec.msgpack.decode(value)
         if kind == "leaf":
-            self._load_leaf(self._find(symbol, rest[0], int(rest[1])), int(rest[2]), content)
+            self._load_leaf(self._open_series(symbol, rest[0], int(rest[1])), int(rest[2]), content)
             return
-        line = (self._symbols.get(symbol) or self._new_symbol(symbol)).lines[int(rest[0])]
+        line = self._line(symbol, int(rest[0]))
         if kind == "base":
             line.restore_base(content)
         else:

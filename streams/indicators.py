@@ -5,8 +5,10 @@ bands is taken from the window itself, as TA-Lib does from 0.8 on; older ones lo
 against their moves. What depends on the whole series is state, so a bar costs the same however long it is.
 """
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 from math import dist, inf, isfinite, isnan, log, sqrt
+from operator import attrgetter
 from typing import Any
 
 from schemas.records import Indicators
@@ -150,7 +152,7 @@ class IndicatorState:
 
     def dump(self) -> list[Any]:
         """The state as a plain list."""
-        return [list(v) if isinstance(v, list) else v for v in (getattr(self, name) for name in self.__slots__)]
+        return [list(v) if type(v) is list else v for v in _STATE(self)]
 
     @classmethod
     def load(cls, values: list[Any]) -> "IndicatorState":
@@ -163,6 +165,9 @@ class IndicatorState:
     def copy(self) -> "IndicatorState":
         """An independent copy."""
         return self.load(self.dump())
+
+
+_STATE: Callable[[IndicatorState], tuple[Any, ...]] = attrgetter(*IndicatorState.__slots__)
 
 
 def _smooth(mean: float, index: int, period: int, k: float, value: float) -> float:

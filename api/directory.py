@@ -2,14 +2,14 @@
 
 import asyncio
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from infra.clock import MICROS, Now
 from infra.errors import ServiceUnavailable
 from schemas.records import Instrument
 
 from .problems import Problem
-from .store import Store
+from .store import Row, Store
 
 _FRESH = 60 * MICROS
 _AGAIN = 2 * MICROS
@@ -17,10 +17,13 @@ _NEAREST = 5
 
 
 class Directory:
-    """The shipped instruments, those loaded into the database, and any symbol with stored rows."""
+    """The shipped instruments, those loaded into the database, and any symbol with stored rows.
 
-    def __init__(self, store: Store, now: Now, shipped: Callable[[], Iterable[Instrument]]) -> None:
-        self._store, self._now, self._shipped = store, now, shipped
+    ``merged`` adds loaded instruments to the shipped ones; it may take its time, and is called in a thread.
+    """
+
+    def __init__(self, store: Store, now: Now, merged: Callable[[Sequence[Instrument]], Iterable[Instrument]]) -> None:
+        self._store, self._now, self._merged = store, now, merged
         self._table: dict[str, Instrument] = {}
         self._until = 0
         self._loading = asyncio.Lock()
@@ -57,14 +60,20 @@ class Directory:
         return [table[symbol] for symbol in await asyncio.to_thread(ranked, text, table, limit)]
 
     async def _load(self) -> None:
-        table = dict(self._table) or {i.symbol: i for i in await asyncio.to_thread(self._shipped)}
         try:
-            loaded, kept = await self._store.instruments(), _FRESH
+            rows, kept = await self._store.instruments(), _FRESH
         except ServiceUnavailable:
             # What was known goes on; the next callers shall not each wait for a database that is away.
-            loaded, kept = [], _AGAIN
-        table.update({row["symbol"]: Instrument(**row) for row in loaded})
-        self._table, self._until = table, self._now() + kept
+            rows, kept = [], _AGAIN
+        if rows or not self._table:
+            merged = await asyncio.to_thread(self._merged, [_instrument(row) for row in rows])
+            self._table = {instrument.symbol: instrument for instrument in merged}
+        self._until = self._now() + kept
+
+
+def _instrument(row: Row) -> Instrument:
+    lists = {name: tuple(row[name]) for name in ("former_symbols", "aliases")}
+    return Instrument(**{**row, **lists})
 
 
 def nearest(text: str, table: dict[str, Instrument]) -> list[str]:
@@ -78,13 +87,16 @@ def nearest(text: str, table: dict[str, Instrument]) -> list[str]:
 
 
 def ranked(text: str, table: dict[str, Instrument], limit: int) -> list[str]:
-    """Symbols that are, begin with or are named by ``text``, best first, then by length and alphabet."""
+    """Symbols that are, begin with or are named by ``text``, best first, of equals the present and short ones."""
     wanted = text.casefold().strip()
     if not wanted:
         return []
-    ranks = ((_rank(wanted, instrument), symbol) for symbol, instrument in table.items())
-    fitting = sorted((rank, len(symbol), symbol) for rank, symbol in ranks if rank is not None)
-    return [symbol for _, _, symbol in fitting[:limit]]
+    fitting = []
+    for symbol, instrument in table.items():
+        rank = _rank(wanted, instrument)
+        if rank is not None:
+            fitting.append((rank, symbol in instrument.former_symbols, len(symbol), symbol))
+    return [symbol for *_, symbol in sorted(fitting)[:limit]]
 
 
 def _rank(wanted: str, instrument: Instrument) -> int | None:
@@ -92,7 +104,7 @@ def _rank(wanted: str, instrument: Instrument) -> int | None:
     tests = (
         symbol == wanted,
         wanted.upper() in instrument.former_symbols,
-        name == wanted,
+        name == wanted or wanted in (alias.casefold() for alias in instrument.aliases),
         symbol.startswith(wanted),
         name.startswith(wanted),
         f" {wanted}" in name,

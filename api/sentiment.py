@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 
 from infra.clock import from_datetime, to_datetime, to_rfc3339
 
-from .ages import LIMITS, is_played, is_stale
+from .ages import LIMITS, is_stale
 from .desk import At, CachedRoute, Desk, cut_page, require_key
 from .problems import described
 from .queries import CurrentQuery, MoodsQuery, PostsQuery, Symbol, moment
@@ -145,11 +145,11 @@ def post_item(row: Row) -> PostItem:
 
 
 async def source_item(desk: Desk, source: str, newest: Row | None) -> SourceItem:
-    """How one source of posts is doing; the day ends now, or at the newest post of a played source."""
+    """How one source of posts is doing; the day ends now, or where a played source has come."""
     if newest is None:
         return SourceItem(source=source, status="off", last_event_time=None, posts_24h=0, gaps_24h=0)
     last = from_datetime(newest["event_time"])
-    end = newest["event_time"] if is_played(newest) else to_datetime(desk.now())
+    end = to_datetime(await desk.ages.reference("post", newest))
     since = end - timedelta(days=1)
     gaps = await desk.store.gaps(source, since, end)
     age = (end - newest["event_time"]).total_seconds()

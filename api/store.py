@@ -109,6 +109,9 @@ from (select 1) one left join lateral (
 _NEWEST_QUOTE: LiteralString = """
 select event_time from quote where source = %(source)s and replay = 'live' order by event_time desc limit 1
 """
+_NEWEST_PRICE: LiteralString = """
+select source, event_time, ingest_time, stored_at from quote where replay = 'live' order by event_time desc limit 1
+"""
 _NEWEST_MOOD: LiteralString = """
 select event_time from sentiment where "interval" = %(interval)s and replay = 'live' order by event_time desc limit 1
 """
@@ -137,7 +140,9 @@ select exists (select from quote where symbol = %(symbol)s and replay = 'live')
     or exists (select from sentiment where symbol = %(symbol)s and replay = 'live')
     or exists (select from mention where symbol = %(symbol)s and replay = 'live') as stored
 """
-_INSTRUMENTS: LiteralString = "select symbol, name, exchange, currency from latest_instrument"
+_INSTRUMENTS: LiteralString = """
+select symbol, name, exchange, currency, former_symbols, aliases from latest_instrument
+"""
 _POST_SOURCES: LiteralString = """
 with recursive s(source) as (
     (select source from post order by source limit 1)
@@ -250,11 +255,16 @@ class Store:
         """``price_source, model, model_version`` behind a correlation that ended at ``at``."""
         return (await self._rows(_ORIGIN, symbol=symbol, interval=interval, at=at))[0]
 
-    async def newest(self, table: str, **key: Any) -> datetime | None:
-        """Newest event_time of the rows of a table with that :data:`CLOCK_KEYS`."""
-        statements = {"quote": _NEWEST_QUOTE, "sentiment": _NEWEST_MOOD, "correlation": _NEWEST_CORRELATION}
+    async def newest(self, table: str, **key: Any) -> Row | None:
+        """The row with the newest event_time of those with a :data:`CLOCK_KEYS`; of table ``played`` any price."""
+        statements = {
+            "quote": _NEWEST_QUOTE,
+            "sentiment": _NEWEST_MOOD,
+            "correlation": _NEWEST_CORRELATION,
+            "played": _NEWEST_PRICE,
+        }
         rows = await self._rows(statements[table], **key)
-        return rows[0]["event_time"] if rows else None
+        return rows[0] if rows else None
 
     async def talked_about(self, limit: int) -> list[str]:
         """Symbols by mentions in the newest day, most first."""

@@ -283,14 +283,17 @@ def test_what_cannot_be_meant_is_422(client: httpx.Client, query: dict[str, str]
 
 
 def test_search_finds_by_symbol_and_by_name(client: httpx.Client, rows: Rows) -> None:
-    """The exact symbol first, then names; loaded instruments are found too."""
-    rows.put("instrument", symbol="ZZQ", name="Zebra Quartz Works", exchange="XTEST", currency="EUR")
+    """The exact symbol first, then names and aliases; loaded instruments and symbols of former years too."""
+    named = {"name": "Zebra Quartz Works", "exchange": "XTEST", "currency": "EUR"}
+    rows.put("instrument", symbol="ZZQ", aliases=["stripes"], former_symbols=["ZZOLD"], **named)
 
     def found(query: str) -> list[str]:
         answer = client.post("/api/v1/stocks/search", json={"query": query})
         return [item["symbol"] for item in answer.json()["items"]]
 
-    assert found("zebra quartz") == ["ZZQ"]
+    assert found("zebra quartz") == found("stripes") == ["ZZQ", "ZZOLD"]
+    assert found("zzold") == ["ZZOLD", "ZZQ"]
+    assert found("facebook")[:2] == ["META", "FB"]
     assert found("TSLA")[0] == "TSLA"
     assert "TSLA" in found("tesla")
     assert client.post("/api/v1/stocks/search", json={"query": "", "limit": 99}).status_code == 422
@@ -322,6 +325,16 @@ def test_a_mood_names_its_model_and_its_label(client: httpx.Client, rows: Rows) 
     assert (told["age_seconds"], told["stale"], told["status"]) == (300.0, False, "ok")
     assert get(client, "sentiment/TSLA/current", as_of=to_rfc3339(NOON))["label"] == "negative"
     assert get(client, "sentiment/GME/current")["label"] == "neutral"
+
+
+def test_a_played_mood_grows_old_while_prices_go_on(client: httpx.Client, rows: Rows) -> None:
+    """A recording carries both, so its prices tell how far it has come."""
+    rows.mood("TSLA", NOON, 0.1)
+    rows.put("quote", symbol="TSLA", price=1.0, event_time=NOON + 60 * MINUTE)
+
+    told = get(client, "sentiment/TSLA/current")
+
+    assert (told["age_seconds"], told["stale"]) == (3600.0, True)
 
 
 def test_a_mood_that_nobody_scored_is_not_neutral(client: httpx.Client, rows: Rows) -> None:
@@ -461,6 +474,14 @@ def test_the_overview_is_one_row_for_each_instrument(client: httpx.Client, rows:
         ("AAA", None, "no_data")
     ]
     assert client.get("/api/v1/overview", params={"symbols": "AAA,TSLAA"}).status_code == 404
+
+
+def test_a_symbol_of_former_years_has_its_companys_name(client: httpx.Client) -> None:
+    """FB is known, and is Meta's."""
+    told = get(client, "overview", symbols="FB,META")["items"]
+
+    assert [item["symbol"] for item in told] == ["FB", "META"]
+    assert told[0]["name"] == told[1]["name"] is not None
 
 
 def test_an_empty_store_is_an_empty_overview(client: httpx.Client) -> None:

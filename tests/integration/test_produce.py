@@ -16,7 +16,7 @@ from confluent_kafka.admin import OffsetSpec
 
 from infra.endpoints import Endpoints
 from infra.errors import FatalError, UserError
-from infra.kafka import admin_client
+from infra.kafka import admin_client, plain_producer
 from infra.settings import Settings
 from producers.launch import run_recording, run_simulator
 from producers.recorder import record_topics
@@ -27,7 +27,8 @@ from schemas.clocks import POSITION_HEADER, Clock, parse_clock
 from schemas.codec import codec_for
 from schemas.deadletters import parse_dead_letter
 from schemas.records import Gap, RawPost, RawQuote
-from schemas.topics import GAPS, PARTITIONS, RAW_POSTS, RAW_QUOTES, RAW_TOPICS, partition_of
+from schemas.topics import BARS, GAPS, PARTITIONS, RAW_POSTS, RAW_QUOTES, RAW_TOPICS, partition_of
+from tests.contracts.test_keys import JAVA
 from tests.helpers.recordings import START, lines_of, posts, quotes, read_log, write_folder
 
 pytestmark = pytest.mark.services
@@ -285,6 +286,16 @@ def test_after_a_failed_delivery_no_clock_is_written(topics: str) -> None:
     with pytest.raises(FatalError):
         run(topics, Scripted(Mark(1, "a"), Pause(0), huge, Mark(2, "b"), Pause(0)))
     assert {clock.time for clock in clocks_of(read_log(topics, *RAW_TOPICS))} == {1}
+
+
+def test_librdkafka_puts_keys_where_javas_client_does(topics: str) -> None:
+    """A producer with our settings that names no partition writes each of the table's keys to Java's partition."""
+    producer = plain_producer(topics)
+    for key in JAVA:
+        producer.produce(BARS, b"", key.encode())
+    assert producer.flush(30) == 0
+    found = {m.key().decode(): m.partition() for m in read_log(topics, BARS)}
+    assert found == JAVA
 
 
 def test_a_clock_a_minute_off_the_brokers_stops_a_live_source(topics: str) -> None:

@@ -45,7 +45,7 @@ class Screen:
     def _further(self, url: str) -> Text:
         kafka = self._pipeline.endpoints.kafka
         return Text(
-            f"API {url}/docs   schemas {url}/subjects\n"
+            f"API {url}/openapi.json   schemas {url}/subjects\n"
             f"kcat -b {kafka} -t mentions.v1 -C -s value=avro -r {url}\n"
             "Ctrl-C stops everything and keeps the data",
             style="dim",

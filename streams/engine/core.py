@@ -13,7 +13,7 @@ from infra.clock import Now
 from infra.errors import PoisonError
 from schemas.clocks import Blind, Clock, Headers, NotAClock, parse_clock
 from schemas.codec import Codec, DecodeError, codec_for
-from schemas.deadletters import dead_letter_headers
+from schemas.deadletters import attempts_before, dead_letter_headers
 from schemas.topics import PARTITIONS, TOPICS, dead_letter_topic
 from streams.stage import Emit, Stage
 
@@ -175,7 +175,7 @@ class PartitionCore:
             error=type(error).__name__,
             message=str(error),
             reason=getattr(error, "reason", "undecodable"),
-            attempts=1,
+            attempts=attempts_before(entry.headers) + 1,
             group=group_of(self._stage.name),
             failed_at=self._now(),
             original=entry.headers,

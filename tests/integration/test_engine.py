@@ -1,0 +1,256 @@
+"""The engine on a real broker: what is killed, stopped, fenced or broken loses nothing and doubles nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Message
+
+from infra.endpoints import Endpoints
+from infra.kafka import plain_producer
+from infra.offsets import committed_offsets, log_ends, read_to_end
+from infra.services import start_services, stop_services
+from infra.settings import Settings
+from infra.topics import create_topics
+from schemas.clocks import CLOCK_HEADER, Clock
+from schemas.codec import codec_for, encode
+from schemas.deadletters import parse_dead_letter
+from schemas.records import RawQuote
+from schemas.topics import QUOTES, RAW_QUOTES, dead_letter_topic
+from tests.helpers.counting_stage import BUG_PRICE
+
+pytestmark = [pytest.mark.services, pytest.mark.timeout(240)]
+GROUP = "moodtape.quotes"
+WAIT_SECONDS = 90
+SYMBOLS = [f"S{number:02d}" for number in range(30)]
+FAILPOINTS = ("folded", "before-produce", "produced", "offsets-sent", "committed")
+
+
+class Workers:
+    """Worker processes of the counting stage, their logs in a folder."""
+
+    def __init__(self, folder: Path, kafka: str) -> None:
+        self.folder = folder
+        self.kafka = kafka
+        self.started: list[subprocess.Popen[bytes]] = []
+
+    def start(self, **more: str) -> subprocess.Popen[bytes]:
+        """Start one."""
+        environment = {
+            **os.environ,
+            "MOODTAPE_DATA_DIR": str(self.folder),
+            "MOODTAPE_KAFKA_BOOTSTRAP": self.kafka,
+            "MOODTAPE_DATABASE_URL": "postgresql://unused",
+            "MOODTAPE_REDIS_URL": "redis://unused",
+            "MOODTAPE_SESSION_TIMEOUT_MS": "6000",
+            "MOODTAPE_SNAPSHOT_INTERVAL_SECONDS": "0.3",
+            **more,
+        }
+        with (self.folder / f"worker-{len(self.started)}.log").open("wb") as log:
+            command = [sys.executable, "-m", "tests.helpers.counting_stage"]
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        self.started.append(process)
+        return process
+
+    def log(self, number: int) -> str:
+        """What a worker said."""
+        return (self.folder / f"worker-{number}.log").read_text()
+
+
+@pytest.fixture
+def workers(topics: str, tmp_path: Path) -> Iterator[Workers]:
+    """Workers on empty topics; all ended afterwards."""
+    made = Workers(tmp_path, topics)
+    yield made
+    for process in made.started:
+        process.kill()
+        process.wait()
+
+
+def feed(kafka: str, count: int, first: int = 0) -> None:
+    """Prices of thirty symbols, in turn, with a clock now and then."""
+    producer = plain_producer(kafka)
+    for number in range(first, first + count):
+        symbol = SYMBOLS[number % len(SYMBOLS)]
+        fact = RawQuote(source="x", symbol=symbol, event_time=number, ingest_time=number, price=100.0 + number)
+        producer.produce(RAW_QUOTES, encode(fact), symbol)
+        if number % 200 == 199:
+            for partition in range(12):
+                headers = Clock(kind="time", origin="x/0", time=number).headers()
+                producer.produce(RAW_QUOTES, None, None, partition, headers=headers)
+    assert producer.flush(30) == 0
+
+
+def drained(kafka: str) -> bool:
+    """Whether the group stands at the ends of the raw topic."""
+    ends, stands = log_ends(kafka, [RAW_QUOTES]), committed_offsets(kafka, GROUP)
+    return all(stands.get(key, 0) >= end for key, end in ends.items())
+
+
+def wait_for(holds: Callable[[], bool], what: str) -> None:
+    """Ask until it is so."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, f"waited {WAIT_SECONDS} s until {what}"
+        time.sleep(0.1)
+
+
+def numbers(kafka: str) -> dict[str, list[int]]:
+    """The running numbers of each symbol, in the order of the log."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for message in read_to_end(kafka, [QUOTES]):
+        if message.value() is not None:
+            quote = codec_for(QUOTES).decode(message.value())
+            found[quote.symbol].append(quote.sequence)
+    return found
+
+
+def assert_each_once(kafka: str, count: int) -> None:
+    """Every price came out once, in order, numbered without a gap."""
+    found = numbers(kafka)
+    assert sum(map(len, found.values())) == count
+    assert all(values == list(range(1, len(values) + 1)) for values in found.values())
+
+
+@pytest.mark.parametrize("point", FAILPOINTS)
+def test_a_worker_killed_at_any_point_doubles_and_loses_nothing(workers: Workers, point: str) -> None:
+    """SIGKILL between any two steps of a commit, then a restart: each price once, state as if nothing had happened."""
+    feed(workers.kafka, 1500)
+    dying = workers.start(MOODTAPE_FAILPOINT=f"{point}:3", MOODTAPE_COMMIT_INTERVAL_MS="10")
+    assert dying.wait(WAIT_SECONDS) == -signal.SIGKILL
+    workers.start()
+    wait_for(lambda: drained(workers.kafka), "the restarted worker is through")
+    assert_each_once(workers.kafka, 1500)
+
+
+def test_a_second_worker_takes_half_and_either_may_die(workers: Workers) -> None:
+    """Two workers share the partitions without a setting; when one is killed the other takes over."""
+    first = workers.start()
+    feed(workers.kafka, 600)
+    wait_for(lambda: drained(workers.kafka), "the first worker is through")
+    workers.start()
+    wait_for(lambda: '"partitions": [6, 7, 8, 9, 10, 11]' in workers.log(1), "the second has its half")
+    feed(workers.kafka, 600, first=600)
+    first.send_signal(signal.SIGKILL)
+    wait_for(lambda: drained(workers.kafka), "the second worker is through")
+    assert_each_once(workers.kafka, 1200)
+
+
+def test_a_zombie_is_fenced(workers: Workers) -> None:
+    """A worker that is stopped, replaced under its name and woken again ends and writes nothing."""
+    zombie = workers.start(MOODTAPE_INSTANCE="one")
+    feed(workers.kafka, 600)
+    wait_for(lambda: drained(workers.kafka), "the worker is through")
+    zombie.send_signal(signal.SIGSTOP)
+    feed(workers.kafka, 600, first=600)
+    workers.start(MOODTAPE_INSTANCE="one")
+    wait_for(lambda: drained(workers.kafka), "its replacement is through")
+    zombie.send_signal(signal.SIGCONT)
+    feed(workers.kafka, 300, first=1200)
+    assert zombie.wait(WAIT_SECONDS) not in (0, None)
+    wait_for(lambda: drained(workers.kafka), "the replacement goes on")
+    assert_each_once(workers.kafka, 1500)
+
+
+def test_a_stop_is_clean_and_leaves_nothing_to_repeat(workers: Workers) -> None:
+    """After SIGTERM the process ends well with a last snapshot, so that a restart folds nothing again."""
+    feed(workers.kafka, 900)
+    first = workers.start()
+    wait_for(lambda: drained(workers.kafka), "the worker is through")
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(WAIT_SECONDS) == 0
+    workers.start()
+    wait_for(lambda: '"event": "restored"' in workers.log(1), "the next one has restored")
+    assert '"replayed": 0' in workers.log(1)
+    feed(workers.kafka, 900, first=900)
+    wait_for(lambda: drained(workers.kafka), "the next one is through")
+    assert_each_once(workers.kafka, 1800)
+
+
+def test_poison_goes_to_the_dead_letters_byte_for_byte(workers: Workers) -> None:
+    """What cannot be read, and what makes the code fail, is kept as it came with its reason; the rest goes on."""
+    producer = plain_producer(workers.kafka)
+    bug = encode(RawQuote(source="x", symbol="S00", event_time=1, ingest_time=1, price=BUG_PRICE))
+    sent = [(b"S00", b"\x00\x00\x01rubbish"), (b"S01", b"\x00\x00\x00\x00\x07ab"), (b"S00", bug), (None, b"")]
+    for key, value in sent:
+        producer.produce(RAW_QUOTES, value, key, 3, headers=[("h", b"\xff")])
+    producer.flush()
+    feed(workers.kafka, 300)
+    workers.start()
+    wait_for(lambda: drained(workers.kafka), "the worker is through")
+    letters: list[Message] = list(read_to_end(workers.kafka, [dead_letter_topic(RAW_QUOTES)]))
+    assert [(m.key(), m.value(), m.partition()) for m in letters] == [(key, value, 3) for key, value in sent]
+    assert all(("h", b"\xff") in m.headers() for m in letters)
+    reasons = [parse_dead_letter(m.headers()).reason for m in letters]
+    assert reasons == ["undecodable", "unknown_schema", "bug", "undecodable"]
+    assert_each_once(workers.kafka, 300)
+
+
+def test_three_bugs_in_a_row_end_the_worker(workers: Workers) -> None:
+    """A stage that keeps failing stops instead of emptying its input into the dead letters."""
+    producer = plain_producer(workers.kafka)
+    bug = encode(RawQuote(source="x", symbol="S00", event_time=1, ingest_time=1, price=BUG_PRICE))
+    for _ in range(3):
+        producer.produce(RAW_QUOTES, bug, b"S00")
+    producer.flush()
+    assert workers.start().wait(WAIT_SECONDS) == 70
+    assert "3 bugs in a row" in workers.log(0)
+
+
+def test_clocks_follow_the_facts_before_them(workers: Workers) -> None:
+    """Each partition's clocks rise, and every fact up to a clock's time stands before it."""
+    feed(workers.kafka, 1000)
+    workers.start()
+    wait_for(lambda: drained(workers.kafka), "the worker is through")
+    last: dict[int, int] = {}
+    for message in read_to_end(workers.kafka, [QUOTES]):
+        if message.value() is None:
+            time_told = int(dict(message.headers())[CLOCK_HEADER])
+            assert time_told > last.get(message.partition(), -1)
+            last[message.partition()] = time_told
+        else:
+            quote = codec_for(QUOTES).decode(message.value())
+            assert quote.event_time > last.get(message.partition(), -1)
+    assert set(last.values()) == {999}
+
+
+def test_a_broker_that_is_killed_is_outlived(tmp_path: Path) -> None:
+    """The broker dies by SIGKILL under load and comes back; a worker that is restarted when it ends loses nothing."""
+    settings = Settings(data_dir=tmp_path / "servers")
+    endpoints: Endpoints = start_services(settings)
+    create_topics(endpoints.kafka, settings)
+    workers = Workers(tmp_path, endpoints.kafka)
+    try:
+        feed(endpoints.kafka, 3000)
+        process = workers.start()
+        wait_for(lambda: sum(log_ends(endpoints.kafka, [QUOTES]).values()) > 300, "the worker is at work")
+        os.kill(kafka_pid(settings), signal.SIGKILL)
+        start_services(settings)
+
+        def through() -> bool:
+            nonlocal process
+            if process.poll() is not None:
+                process = workers.start()
+            return drained(endpoints.kafka)
+
+        wait_for(through, "the worker is through")
+        assert_each_once(endpoints.kafka, 3000)
+    finally:
+        process.kill()
+        process.wait()
+        stop_services(settings)
+
+
+def kafka_pid(settings: Settings) -> int:
+    """Process of the embedded broker."""
+    from infra.services import services_status
+
+    rows = services_status(settings)["processes"]
+    pid: int = next(row["pid"] for row in rows if row["name"] == "kafka")
+    return pid

@@ -53,10 +53,6 @@ class InstrumentTable:
         """All, by symbol."""
         return [self._by_symbol[symbol] for symbol in sorted(self._by_symbol)]
 
-    def renames(self) -> list[Rename]:
-        """All, by former symbol."""
-        return [self._renamed[symbol] for symbol in sorted(self._renamed)]
-
     def symbol_of(self, name: str, at: int | None = None) -> str | None:
         """Symbol that a name, as people write it, meant at a time (None = now)."""
         symbol = self.names.get(normal_name(name))

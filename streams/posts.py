@@ -51,12 +51,8 @@ class PostsFold(Fold):
 
     def questions(self, records: Sequence[RawPost]) -> Sequence[str]:
         """Texts of the posts that name an instrument, each once."""
-        asked = (scored_text(record) for record in records if not record.deleted)
-        return [
-            text
-            for text, record in dict(zip(asked, (r for r in records if not r.deleted), strict=True)).items()
-            if text and self._mentions(record)
-        ]
+        texts = (scored_text(record) for record in records if not record.deleted and self._mentions(record))
+        return [text for text in dict.fromkeys(texts) if text]
 
     def fact(self, topic: str, record: RawPost, watermark: int | None, answers: Mapping[str, Any]) -> Sequence[Emit]:
         """Fold one raw post.

@@ -38,9 +38,6 @@ class SeenPosts:
         self._oldest: list[Place] = []
         self._changed: dict[Place, None] = {}
 
-    def __len__(self) -> int:
-        return len(self._places)
-
     def get(self, key: str) -> Seen | None:
         """The highest revision of a post, None where it was not seen in 30 days."""
         place = self._places.get(key)

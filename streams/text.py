@@ -42,9 +42,13 @@ def normalise(text: str) -> str:
     return _SPACES.sub(" ", without_links(_REPOST.sub("", text)).casefold()).strip()
 
 
-def words_of(text: str) -> list[str]:
-    """Words and numbers of a normalised text in order; a cashtag keeps its ``$``, a hashtag its ``#``."""
-    return _TOKEN.findall(text)
+@lru_cache(maxsize=4)
+def words_of(text: str) -> tuple[str, ...]:
+    """Words and numbers of a normalised text in order; a cashtag keeps its ``$``, a hashtag its ``#``.
+
+    The last texts' are remembered: several functions here ask for those of one post in turn.
+    """
+    return tuple(_TOKEN.findall(text))
 
 
 def keywords(words: Iterable[str]) -> tuple[str, ...]:

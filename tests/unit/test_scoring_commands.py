@@ -1,0 +1,42 @@
+"""The commands about models."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from infra.errors import UserError
+from moodtape.commands.models import models
+from moodtape.commands.score import score
+
+
+def test_models_list_says_which_scorer_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It shows all kinds, what a missing one needs, and what the settings choose."""
+    monkeypatch.setenv("MOODTAPE_SCORER", "lexicon")
+    answer = json.loads(CliRunner().invoke(models, ["list", "--json"]).stdout)
+    assert answer["chosen"] == "lexicon"
+    assert [row["scorer"] for row in answer["scorers"]] == ["lexicon", "onnx:FOLDER", "transformers:MODEL"]
+    assert "-> lexicon" in CliRunner().invoke(models, ["list"]).stdout
+
+
+def test_models_evaluate_prints_figures_and_the_table_of_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Accuracy and macro-F1 stand beside those of the commonest label."""
+    monkeypatch.setenv("MOODTAPE_SCORER", "lexicon")
+    path = tmp_path / "set.csv"
+    path.write_text("text,label\nshares surge,positive\nshares plunge,negative\nthe sky,neutral\nthe sea,neutral\n")
+    text = CliRunner().invoke(models, ["evaluate", "--set", str(path)]).stdout
+    assert "rows 4  accuracy 1.000  macro-F1 1.000" in text
+    assert "always 'neutral': accuracy 0.500  macro-F1 0.222" in text
+    answer = json.loads(CliRunner().invoke(models, ["evaluate", "--set", str(path), "--limit", "2", "--json"]).stdout)
+    assert (answer["rows"], answer["model"]) == (2, "lexicon")
+
+
+def test_a_scorer_that_cannot_run_ends_before_it_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong setting is a user's mistake, told at once."""
+    monkeypatch.setenv("MOODTAPE_SCORER", "magic")
+    result = CliRunner().invoke(score, ["--data-dir", str(tmp_path)])
+    assert isinstance(result.exception, UserError)
+    assert not (tmp_path / "score.json").exists()

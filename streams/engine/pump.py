@@ -142,8 +142,13 @@ class Pump:
             owned = self._owned.get(partition)
             if owned is None:
                 continue
-            metrics.RECORDS_IN.labels(topic).inc(len(group))
-            self._hand_over(owned, topic, positions[topic, partition], group)
+            # A poll may hold what was fetched before a rebalance that it ran through: nothing is folded twice.
+            fresh = [message for message in group if message.offset() >= owned.read.get(topic, 0)]
+            if not fresh:
+                continue
+            metrics.RECORDS_IN.labels(topic).inc(len(fresh))
+            end = max(positions[topic, partition], fresh[-1].offset() + 1)
+            self._hand_over(owned, topic, end, fresh)
 
     def _hand_over(self, owned: Owned, topic: str, end: int, messages: Sequence[Message]) -> None:
         due = time.monotonic() >= owned.snapshot_at

@@ -5,6 +5,7 @@ Faust gives the agent, its stream and the supervision of services; its own Kafka
 
 import asyncio
 import faulthandler
+import gc
 import os
 import signal
 import sys
@@ -167,6 +168,9 @@ def run_stage(stage: Stage, settings: Settings, endpoints: Endpoints) -> None:
     health.ready["assignment"] = lambda: None if pump.assigned else "no partitions assigned yet"
     port = serve_health(health, settings.metrics_port)
     _log.info("worker starts", stage=stage.name, instance=instance.name, metrics_port=port)
+    # State is long-lived and free of cycles: the default thresholds spend a fifth of the time looking through it.
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     loop.run_until_complete(_serve(app, loop))
 
 

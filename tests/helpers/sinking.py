@@ -157,7 +157,7 @@ def running(run: Callable[..., None], *args: Any) -> Iterator["Future[None]"]:
             future.result(30)
 
 
-def await_true(holds: Callable[[], Any], what: str, seconds: float = 40.0) -> None:
+def await_true(holds: Callable[[], Any], what: str, seconds: float = 90.0) -> None:
     """Ask until something holds; a server that does not answer yet is asked again."""
     deadline = time.monotonic() + seconds
     while not _asked(holds):

@@ -138,12 +138,11 @@ class CorrelationsFold(Fold):
     def _correlate(self, symbol: str, interval: int, end: int) -> Iterator[Correlation]:
         for window in windows(interval):
             rows = self._series[symbol, interval].window(end, window)
-            stretches = [row.x for row in rows if row.x is not None]
-            if not any(x.mentions for x in stretches):
+            if not any(row.buzz for row in rows):
                 continue
-            known = max(end, *(row.known for row in rows), *(x.known for x in stretches))
+            known = max(end, *(row.known for row in rows), *(row.x.known for row in rows if row.x))
             for pair in PAIRS:
-                x, y = _sides(pair, stretches, rows)
+                x, y = _sides(pair, rows)
                 for method, found in zip(METHODS, findings(x, y, REACH[window]), strict=True):
                     yield _record(symbol, interval, window, end, known, pair, method, found)
 
@@ -198,11 +197,11 @@ def _row_state(row: Row) -> list[object]:
     return [row.start, row.change, row.known, row.revision, row.emitted, *(row.tail if row.tail != NOTHING else ())]
 
 
-def _sides(pair: Pair, stretches: Sequence[Sums], rows: Sequence[Row]) -> tuple[Array, Array]:
+def _sides(pair: Pair, rows: Sequence[Row]) -> tuple[Array, Array]:
     change = np.array([row.change for row in rows])
     if pair == "MOOD_RETURN":
-        return np.array([x.mood for x in stretches]), change
-    return np.array([x.buzz for x in stretches]), np.abs(change)
+        return np.array([row.mood for row in rows]), change
+    return np.array([row.buzz for row in rows]), np.abs(change)
 
 
 def _record(

@@ -36,11 +36,6 @@ class Sums(NamedTuple):
         """Mean score weighted by n, NaN where n is 0."""
         return self.score / self.n if self.n else NAN
 
-    @property
-    def buzz(self) -> float:
-        """ln(1 + mentions)."""
-        return log(1 + self.mentions)
-
 
 NOTHING = Sums()
 
@@ -102,6 +97,8 @@ class Row:
         emitted: its correlations were written, or never will be.
         tail: buckets after this bar's end that are no longer kept as leaves.
         x: sums of the buckets between the bar before and this one; None = to be added up.
+        mood: mean score of x, NaN where nothing was scored.
+        buzz: ln(1 + mentions) of x.
     """
 
     end: int
@@ -112,6 +109,12 @@ class Row:
     emitted: bool = True
     tail: Sums = NOTHING
     x: Sums | None = None
+    mood: float = NAN
+    buzz: float = 0.0
+
+    def take_in(self, x: Sums) -> None:
+        """Set the sums of the buckets up to this bar."""
+        self.x, self.mood, self.buzz = x, x.mood, log(1 + x.mentions)
 
 
 @dataclass(slots=True)
@@ -176,7 +179,7 @@ class Series:
             row = self.rows[at]
             if row.x is None:
                 before = self.rows[at - 1]
-                row.x = self.leaves.total(before.tail, before.end, row.end)
+                row.take_in(self.leaves.total(before.tail, before.end, row.end))
         return self.rows[first:last]
 
     def trim(self, keep: int, horizon: int) -> list[int]:

@@ -23,6 +23,7 @@ from math import atanh, erfc, expm1, isnan, log1p, nan, sqrt, tanh
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from schemas.records import Status
 
@@ -34,6 +35,7 @@ LEAST_EFFECTIVE = 12.0
 BAND = 1.96
 NORMAL_975 = 1.959963984540054
 CONSTANT = 1e-13
+SQRT_2 = sqrt(2.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +123,7 @@ def fisher_p(r: float, effective: float) -> float:
     """Two-sided p of ``r`` by Fisher's z, for an effective number above 3; 0 where r is 1 or -1."""
     if abs(r) >= 1.0:
         return 0.0
-    return erfc(abs(atanh(r)) * sqrt(effective - 3.0) / sqrt(2.0))
+    return erfc(abs(atanh(r)) * sqrt(effective - 3.0) / SQRT_2)
 
 
 def fisher_interval(r: float, effective: float) -> tuple[float, float]:
@@ -138,17 +140,15 @@ def best(lagged: Lagged) -> tuple[int | None, float | None]:
     The p of a lag is Fisher's, of its own pairs and their own effective number. A lag is usable when its
     coefficient exists and that number is at least 12. Ties go to the smallest ``|lag|``, then to the positive.
     """
-    usable = [
-        (fisher_p(r, effective), abs(lag), -lag)
-        for lag, r, effective in zip(
-            range(-lagged.reach, lagged.reach + 1), lagged.r.tolist(), lagged.n_effective.tolist(), strict=True
-        )
-        if effective >= LEAST_EFFECTIVE  # False for NaN
-    ]
-    if not usable:
+    usable = np.flatnonzero(lagged.n_effective >= LEAST_EFFECTIVE)  # False for NaN
+    if not usable.size:
         return None, None
-    p, _, negative = min(usable)
-    return -negative, sidak(p, len(usable))
+    r = np.abs(lagged.r[usable])
+    with np.errstate(divide="ignore"):
+        z = np.arctanh(r) * np.sqrt(lagged.n_effective[usable] - 3.0)
+    p = special.erfc(z / SQRT_2)  # 0 where r is 1
+    lags = (usable[p == p.min()] - lagged.reach).tolist()
+    return min(lags, key=lambda lag: (abs(lag), -lag)), sidak(float(p.min()), usable.size)
 
 
 def sidak(p: float, tests: int) -> float:
@@ -185,8 +185,8 @@ def correlate(x: Array, y: Array, reach: int) -> Lagged:
         y: following series, shape (w,), NaN = missing.
         reach: greatest lag, 0 or more.
     """
-    first, second, filled = _pairs(x, y, reach)
-    n = np.count_nonzero(filled, axis=1)
+    first, second, here = _pairs(x, y, reach)
+    n, filled = np.count_nonzero(here, axis=1), here.astype(np.float64)
     first, square_first = _centre(first, filled, n)
     second, square_second = _centre(second, filled, n)
     rows = np.flatnonzero((square_first > 0.0) & (square_second > 0.0))
@@ -225,10 +225,14 @@ def _has_hole(values: Array) -> bool:
     return bool(there.size and there[-1] - there[0] + 1 > there.size)
 
 
-def _centre(values: Array, filled: Bools, n: Counts) -> tuple[Array, Array]:
-    """Rows less their means, zeros kept around them; and their sums of squares, 0 where constant but for rounding."""
+def _centre(values: Array, filled: Array, n: Counts) -> tuple[Array, Array]:
+    """Rows less their means, and their sums of squares, 0 where constant but for rounding.
+
+    ``filled`` is 1 where a pair is and 0 around them, where ``values`` are 0 and stay so.
+    """
     mean = values.sum(axis=1) / np.maximum(n, 1)
-    centred = (values - mean[:, None]) * filled
+    centred = values - mean[:, None]
+    centred *= filled
     square = np.einsum("ij,ij->i", centred, centred)
     return centred, np.where((n > 1) & (square > n * (CONSTANT * mean) ** 2), square, 0.0)
 
@@ -255,7 +259,7 @@ def _effective(first: Array, second: Array, square_first: Array, square_second: 
 def autocorrelation(values: Array, lags: Iterable[int]) -> list[float]:
     """Autocorrelation at each lag of a series without gaps; NaN where it is constant."""
     row = values[None, :].astype(np.float64)
-    centred, square = _centre(row, np.ones(row.shape, dtype=np.bool_), np.array([len(values)]))
+    centred, square = _centre(row, np.ones(row.shape), np.array([len(values)]))
     if not square[0]:
         return [nan for _ in lags]
     return [float(np.einsum("i,i->", centred[0, : len(values) - k], centred[0, k:]) / square[0]) for k in lags]

@@ -143,9 +143,9 @@ def _wait_ready(settings: Settings, ledger: Ledger, start: _Start, note: Note) -
                 raise _failure(settings, name, f"does not answer after {_READY_SECONDS:.0f} s ({problem})")
             time.sleep(_POLL_SECONDS)
             continue
-        if attempts == _STARTS or is_free(start.entry.port):
+        if start.child is not None and (attempts == _STARTS or is_free(start.entry.port)):
             raise _failure(settings, name, "died while it started")
-        # Somebody took the port between our look and the server's.
+        # It ran already and was just dying, or somebody took the port between our look and the server's.
         attempts += 1
         start = _launch(settings, ledger, name, note)
     note(f"{name}: ready")

@@ -20,6 +20,7 @@ from infra.endpoints import Endpoints, find_endpoints
 from infra.errors import ServiceUnavailable, UserError
 from infra.kafka import admin_client, consumer_config, plain_producer
 from infra.ledger import Ledger
+from infra.processes import ProcessId
 from infra.services import services_status, start_services, stop_services
 from infra.settings import Settings
 
@@ -84,6 +85,15 @@ def _pids(settings: Settings) -> dict[str, int]:
     return {p["name"]: p["pid"] for p in services_status(settings)["processes"] if p["running"]}
 
 
+def _kill_all(settings: Settings) -> list[ProcessId]:
+    """Kill every server; it may take the system a moment to end them."""
+    processes = [entry.process for entry in Ledger.load(settings.data_dir).entries.values()]
+    killed = [process for process in processes if process is not None]
+    for process in killed:
+        os.kill(process.pid, signal.SIGKILL)
+    return killed
+
+
 def test_two_folders_run_side_by_side(endpoints: Endpoints, folder: Settings) -> None:
     """A second data folder gets servers, ports and passwords of its own, and neither sees the other's data."""
     ours = start_services(folder)
@@ -108,8 +118,8 @@ def test_data_outlive_kill_9(folder: Settings) -> None:
     _write_everywhere(before, "before the kill")
     _wait_for_fsync(before)
     written = _read_everywhere(before)
-    for pid in _pids(folder).values():
-        os.kill(pid, signal.SIGKILL)
+    for process in _kill_all(folder):
+        assert process.wait(30)
     with pytest.raises(ServiceUnavailable, match="moodtape up"):
         find_endpoints(folder)
     after = start_services(folder)
@@ -186,6 +196,14 @@ def test_a_server_that_the_ledger_forgot_is_found(light: Settings) -> None:
 
 def _alive(pid: int) -> bool:
     return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+
+
+def test_a_server_that_is_dying_is_started_again(light: Settings) -> None:
+    """A start in the very moment of a kill does not take the dying server for a running one."""
+    before = start_services(light)
+    _kill_all(light)
+    assert start_services(light) == before
+    assert set(_pids(light)) == {"postgres", "valkey"}
 
 
 def test_two_ups_at_once_start_one_server(light: Settings) -> None:

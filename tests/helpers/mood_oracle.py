@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special, stats
 
 from schemas.records import Bar, Correlation, Mention, Method, Pair, Sentiment
 
@@ -264,7 +264,7 @@ def _mean_mood(stretch: Sequence[Sentiment]) -> float:
     weights = [m.positive + m.negative + m.neutral for m in stretch]
     if sum(weights) == 0:
         return float("nan")
-    return float(np.average([0.0 if m.score is None else m.score for m in stretch], weights=weights))
+    return float(np.dot([0.0 if m.score is None else m.score for m in stretch], weights) / sum(weights))
 
 
 def _four(bar: Bar, window: int, mood: Floats, buzz: Floats, change: Floats, known: int) -> list[Correlation]:
@@ -319,9 +319,11 @@ def finding(x: Floats, y: Floats, reach: int, method: str) -> dict[str, object]:
 
 
 def _paired(x: Floats, y: Floats, lag: int) -> tuple[Floats, Floats]:
-    first, second = (x[: len(x) - lag], y[lag:]) if lag >= 0 else (x[-lag:], y[: len(y) + lag])
-    both = ~np.isnan(first[: len(second)]) & ~np.isnan(second[: len(first)])
-    return first[: len(both)][both], second[: len(both)][both]
+    if abs(lag) >= len(x):
+        return x[:0], y[:0]
+    first, second = (x[: len(x) - lag], y[lag:]) if lag >= 0 else (x[-lag:], y[:lag])
+    both = ~(np.isnan(first) | np.isnan(second))
+    return first[both], second[both]
 
 
 def _at_lag(x: Floats, y: Floats, lag: int) -> tuple[float | None, float | None]:
@@ -329,32 +331,33 @@ def _at_lag(x: Floats, y: Floats, lag: int) -> tuple[float | None, float | None]
     first, second = _paired(x, y, lag)
     if len(first) < 2 or _constant(first) or _constant(second):
         return None, None
-    return float(np.clip(np.corrcoef(first, second)[0, 1], -1, 1)), effective_number(first, second)
+    a, b = first - first.mean(), second - second.mean()
+    r = (a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum())
+    return float(min(1.0, max(-1.0, r))), effective_number(first, second)
 
 
 def _constant(values: Floats) -> bool:
-    return bool(np.ptp(values) <= 1e-12 * np.abs(values).max())
+    return bool(values.max() - values.min() <= 1e-12 * max(abs(values.max()), abs(values.min())))
 
 
 def effective_number(x: Floats, y: Floats) -> float:
     """Pairs less what the autocorrelations of both sides repeat, for series without gaps."""
     n, total = len(x), 0.0
+    a, b = x - x.mean(), y - y.mean()
     for k in range(1, n):
-        a, b = autocorrelation(x, k), autocorrelation(y, k)
-        if abs(a) < 1.96 / np.sqrt(n) or abs(b) < 1.96 / np.sqrt(n):
+        a_x, a_y = _autocorrelation(a, k), _autocorrelation(b, k)
+        if min(abs(a_x), abs(a_y)) < 1.96 / math.sqrt(n):
             break
-        total += (1 - k / n) * a * b
+        total += (1 - k / n) * a_x * a_y
     return float(n if 1 + 2 * total <= 0 else min(n, n / (1 + 2 * total)))
 
 
-def autocorrelation(values: Floats, k: int) -> float:
-    """Of a series without gaps at lag k."""
-    c = values - values.mean()
-    return float((c[: len(c) - k] * c[k:]).sum() / (c * c).sum())
+def _autocorrelation(centred: Floats, k: int) -> float:
+    return float(np.dot(centred[:-k], centred[k:]) / np.dot(centred, centred))
 
 
 def _p(r: float, effective: float) -> float:
-    return 0.0 if abs(r) >= 1 else float(2 * stats.norm.sf(abs(np.arctanh(r)) * np.sqrt(effective - 3)))
+    return 0.0 if abs(r) >= 1 else 2 * float(special.ndtr(-abs(math.atanh(r)) * math.sqrt(effective - 3)))
 
 
 def _interval(r: float, effective: float) -> tuple[float, float]:

@@ -19,11 +19,10 @@ from infra.errors import UserError
 from schemas.records import RawPost, RawQuote
 
 from .pacing import Pacing
+from .simulated_crowd import SOURCE, Crowd, writer_hashes
 from .simulated_market import BLOCK, BLOCK_SECONDS, Block, Market, Plant
-from .simulated_texts import STYLES, Choose, Mood, about, chatter
 from .source import Event, Fact
 
-SOURCE = "simulator"
 INSTANCE = "0"
 DEFAULT_START = 1_735_689_600_000_000  # 2025-01-01T00:00:00Z
 DAY = 86_400 * MICROS
@@ -41,7 +40,6 @@ _PLANTED: tuple[Plant, ...] = (
     Plant("INTC", "Intel", 0, 0.0, 45.0, 0.0015),
 )
 _STRENGTHS = (0.8, 0.6, 0.0)
-_WRITERS = 400
 _QUIET_HOURS = range(3, 7)
 _QUIET = 0.25
 _CHATTER_SHARE = 0.15
@@ -121,7 +119,7 @@ class SimulatorSource:
         self.plants = planted(options.symbols)
         self.begins: int | None = options.start
         self._ticks = max(1, BLOCK_SECONDS // options.tick_seconds)
-        self._writers = _writers(options.seed)
+        self._writers = writer_hashes(options.seed)
         said = (options.symbols, options.seed, options.start, self._ticks, options.posts_per_hour)
         self._digest = hashlib.sha256(repr(said).encode()).hexdigest()[:16]
 
@@ -216,7 +214,7 @@ class SimulatorSource:
         counts = random.poisson(rate * np.exp(0.35 * (np.abs(block.moods) - 0.8)))
         topics = [index for index, count in enumerate(counts.tolist()) for _ in range(count)]
         idle = int(random.poisson(rate * len(self.plants) * _CHATTER_SHARE))
-        crowd = _Crowd(self, random, number, start)
+        crowd = Crowd(self.options.seed, self._writers, random, number, start)
         posts = [crowd.about(self.plants[index], float(block.moods[index])) for index in topics]
         posts += [crowd.chatter() for _ in range(idle)]
         reposts = random.random(len(posts)) < _REPOST_SHARE
@@ -225,73 +223,3 @@ class SimulatorSource:
     @staticmethod
     def _activity(start: int) -> float:
         return _QUIET if start // (3600 * MICROS) % 24 in _QUIET_HOURS else 1.0
-
-    def writer(self, number: int) -> str:
-        """The hash that stands for a writer."""
-        return self._writers[number]
-
-
-class _Crowd:
-    """Writes the posts of one block."""
-
-    def __init__(self, source: SimulatorSource, random: np.random.Generator, block: int, start: int) -> None:
-        self._source = source
-        self._random = random
-        self._block = block
-        self._start = start
-        self._count = 0
-        self._choose: Choose = lambda below: int(random.integers(below))
-
-    def about(self, plant: Plant, mood: float) -> RawPost:
-        """A post about one instrument in its hidden mood, or nearly so."""
-        felt = 1.6 * mood + 0.6 * float(self._random.standard_normal())
-        label: Mood = "positive" if felt > 0.35 else "negative" if felt < -0.35 else "neutral"
-        writer = self._choose(_WRITERS)
-        style = STYLES[writer % len(STYLES)]
-        text = about(style, label, plant.symbol, plant.name, self._choose)
-        symbols = (plant.symbol,) if style.tags else ()
-        return self._post(self._moment(1), text, writer, style.community, symbols)
-
-    def chatter(self) -> RawPost:
-        """A post about nothing."""
-        writer = self._choose(_WRITERS)
-        return self._post(self._moment(1), chatter(self._choose), writer, STYLES[writer % len(STYLES)].community, ())
-
-    def repost(self, post: RawPost) -> RawPost:
-        """Somebody else's copy of a post, later in the same block."""
-        after = post.event_time - self._start
-        text = f"RT: {post.text}"
-        return self._post(
-            self._moment(after), text, self._choose(_WRITERS), post.community, post.symbols, repost_of=post.post_id
-        )
-
-    def _moment(self, after: int) -> int:
-        return self._start + after + int(self._random.integers(0, BLOCK - after + 1))
-
-    def _post(
-        self,
-        moment: int,
-        text: str,
-        writer: int,
-        community: str | None,
-        symbols: tuple[str, ...],
-        repost_of: str | None = None,
-    ) -> RawPost:
-        self._count += 1
-        return RawPost(
-            source=SOURCE,
-            post_id=f"{self._source.options.seed}-{self._block}-{self._count}",
-            event_time=moment,
-            ingest_time=moment,
-            author=self._source.writer(writer),
-            text=text,
-            community=community,
-            language="en",
-            repost_of=repost_of,
-            likes=self._choose(40),
-            symbols=symbols,
-        )
-
-
-def _writers(seed: int) -> tuple[str, ...]:
-    return tuple(hashlib.sha256(f"{SOURCE}:{seed}:{number}".encode()).hexdigest()[:16] for number in range(_WRITERS))

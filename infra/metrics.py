@@ -40,8 +40,8 @@ class Health:
         return {name: text for name, text in found.items() if text is not None}
 
 
-def serve_health(health: Health, port: int) -> int:
-    """Serve ``/metrics``, ``/livez`` and ``/readyz`` on loopback from a daemon thread; returns the port."""
+def serve_health(health: Health, host: str, port: int) -> int:
+    """Serve ``/metrics``, ``/livez`` and ``/readyz`` from a daemon thread; returns the port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -64,6 +64,6 @@ def serve_health(health: Health, port: int) -> int:
         def log_message(self, format: str, *args: object) -> None:
             """Requests are not logged."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server = ThreadingHTTPServer((host, port), Handler)
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
     return int(server.server_address[1])

@@ -6,19 +6,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from infra.endpoints import Endpoints
+from infra.endpoints import Endpoints, find_endpoints
+from infra.errors import ServiceUnavailable
 from infra.kafka import plain_producer
 from infra.migrate import migrate
 from infra.services import start_services, stop_services
 from infra.settings import Settings
 from infra.topics import create_topics
-from schemas.clocks import Clock
-from schemas.topics import PARTITIONS, RAW_TOPICS
+from producers.ticks import TICK_SECONDS, write_ticks
 
 from .pipeline import children
 from .supervisor import Child, Supervisor
 
-TICK_SECONDS = 10.0
 TURN_SECONDS = 0.2
 Note = Callable[[str], None]
 
@@ -37,17 +36,9 @@ class Running:
         """Tend the processes for a moment; False once a signal asked to stop."""
         self.supervisor.tend()
         if time.monotonic() >= self._next_tick:
-            self._tick()
+            self._next_tick = time.monotonic() + TICK_SECONDS
+            write_ticks(self._producer)
         return not self.stopping.wait(TURN_SECONDS)
-
-    def _tick(self) -> None:
-        """Move append time on in both raw topics, so that first stages can tell an origin that fell silent."""
-        self._next_tick = time.monotonic() + TICK_SECONDS
-        headers = Clock(kind="tick").headers()
-        for topic in RAW_TOPICS:
-            for partition in range(PARTITIONS):
-                self._producer.produce(topic, None, None, partition, headers=headers)
-        self._producer.poll(0)
 
 
 @contextmanager
@@ -56,10 +47,12 @@ def running(settings: Settings, workers: int, producers: Sequence[Child], note: 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    note("servers: starting (first time: downloading)")
-    endpoints = start_services(settings, note)
     supervisor = Supervisor(settings)
+    supervisor.take_over()
+    up_before = servers_are_up(settings)
     try:
+        note("servers: starting (the first time they are downloaded)")
+        endpoints = start_services(settings, note)
         note("topics and tables: creating what is missing")
         create_topics(endpoints.kafka, settings)
         migrate(endpoints.database)
@@ -69,4 +62,14 @@ def running(settings: Settings, workers: int, producers: Sequence[Child], note: 
     finally:
         note("stopping")
         supervisor.stop()
-        stop_services(settings)
+        if not up_before:
+            stop_services(settings)
+
+
+def servers_are_up(settings: Settings) -> bool:
+    """Whether somebody started the servers before, by `moodtape up`; then they are left running."""
+    try:
+        find_endpoints(settings)
+    except ServiceUnavailable:
+        return False
+    return True

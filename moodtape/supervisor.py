@@ -61,13 +61,7 @@ class Supervisor:
         return self.settings.data_dir / "processes.json"
 
     def start(self, children: Sequence[Child]) -> None:
-        """Start processes; those that an earlier, killed supervisor left behind are ended first.
-
-        Raises:
-            UserError: another supervisor runs in this data folder.
-        """
-        if not self.children:
-            self._take_over()
+        """Start processes."""
         for child in children:
             self.children.append(child)
             self._spawn(child)
@@ -150,7 +144,13 @@ class Supervisor:
         with self._lock:
             _replace(self._file, rows)
 
-    def _take_over(self) -> None:
+    def take_over(self) -> None:
+        """Become the supervisor of the data folder; what an earlier, killed one left behind is ended.
+
+        Raises:
+            UserError: another supervisor runs here.
+        """
+        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
         owner_file = self._file.with_name("supervisor.json")
         owner = _process(_read(owner_file) or {})
         if owner is not None and owner.pid != os.getpid() and owner.alive():

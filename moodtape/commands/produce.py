@@ -1,5 +1,7 @@
 """``moodtape produce SOURCE``: bring raw quotes and posts in."""
 
+import signal
+import threading
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,12 +10,14 @@ import click
 from infra.clock import from_rfc3339, to_rfc3339
 from infra.endpoints import Endpoints, find_endpoints
 from infra.errors import UserError
+from infra.kafka import plain_producer
 from infra.log import configure_logging
 from infra.metrics import Health, serve_health
 from infra.topics import require_topics
 from producers.launch import run_recording, run_simulator
 from producers.runner import Produced
 from producers.simulator import DEFAULT_START, SimulatorOptions
+from producers.ticks import tick_until
 
 from ..options import Invocation, common
 
@@ -65,6 +69,17 @@ def simulator(
     _show(call, run_simulator(call.settings, endpoints, options))
 
 
+@produce.command()
+@common
+def ticks(call: Invocation) -> None:
+    """Keep append time moving in the raw topics until SIGTERM; `run` and `demo` do it themselves."""
+    endpoints = _ready(call, "ticks")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    tick_until(stop, plain_producer(endpoints.kafka))
+
+
 def parse_moment(option: str, text: str) -> int:
     """Microseconds UTC of an RFC 3339 text.
 
@@ -98,7 +113,7 @@ def _ready(call: Invocation, source: str) -> Endpoints:
     configure_logging(call.settings.log_level, f"produce-{source}")
     endpoints = find_endpoints(call.settings)
     require_topics(endpoints.kafka, call.settings)
-    serve_health(Health(), call.settings.metrics_port)
+    serve_health(Health(), call.settings.metrics_host, call.settings.metrics_port)
     return endpoints
 
 

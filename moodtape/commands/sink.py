@@ -1,9 +1,13 @@
 """``moodtape sink STORE``: topics into one store."""
 
+from collections.abc import Callable
+
 import click
 
-from infra.endpoints import find_endpoints
+from infra.endpoints import Endpoints, find_endpoints
+from infra.instances import claim_instance
 from infra.log import configure_logging
+from infra.settings import Settings
 from infra.topics import require_topics
 from sinks.latest import run_latest
 from sinks.timescale import run_timescale
@@ -20,17 +24,20 @@ def sink() -> None:
 @common
 def timescale(call: Invocation) -> None:
     """Every fact into PostgreSQL or TimescaleDB, once."""
-    configure_logging(call.settings.log_level, "sink-timescale")
-    endpoints = find_endpoints(call.settings)
-    require_topics(endpoints.kafka, call.settings)
-    run_timescale(call.settings, endpoints)
+    _run(call, "sink-timescale", run_timescale)
 
 
 @sink.command()
 @common
 def latest(call: Invocation) -> None:
     """The newest quote, mood and correlation of each symbol into Redis or Valkey."""
-    configure_logging(call.settings.log_level, "sink-latest")
+    _run(call, "sink-latest", run_latest)
+
+
+def _run(call: Invocation, name: str, work: Callable[[Settings, Endpoints], None]) -> None:
+    configure_logging(call.settings.log_level, name)
     endpoints = find_endpoints(call.settings)
     require_topics(endpoints.kafka, call.settings)
-    run_latest(call.settings, endpoints)
+    # A name of its own lets a sink that was killed go on at once instead of waiting out its own ghost.
+    instance = claim_instance(call.settings.data_dir, name, call.settings.instance)
+    work(call.settings.model_copy(update={"instance": instance.name}), endpoints)

@@ -21,6 +21,7 @@ from mode import Service
 from infra.clock import now_micros
 from infra.endpoints import Endpoints
 from infra.errors import FatalError
+from infra.instances import claim_instance
 from infra.log import get_logger
 from infra.metrics import Health, serve_health
 from infra.settings import Settings
@@ -28,7 +29,6 @@ from streams.stage import Stage
 
 from .chunks import Chunk, Finished, Handover
 from .failpoints import failpoint
-from .instances import claim_instance
 from .pump import Pump
 
 _log = get_logger(__name__)
@@ -166,7 +166,7 @@ def run_stage(stage: Stage, settings: Settings, endpoints: Endpoints) -> None:
     app.service(PumpService(pump, channel, inbox))
     health = Health()
     health.ready["assignment"] = lambda: None if pump.assigned else "no partitions assigned yet"
-    port = serve_health(health, settings.metrics_port)
+    port = serve_health(health, settings.metrics_host, settings.metrics_port)
     _log.info("worker starts", stage=stage.name, instance=instance.name, metrics_port=port)
     # State is long-lived and free of cycles: the default thresholds spend a fifth of the time looking through it.
     gc.freeze()

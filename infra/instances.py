@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 from typing import IO
 
-from infra.errors import UserError
+from .errors import UserError
 
 MOST = 64
 

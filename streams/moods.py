@@ -4,14 +4,13 @@ from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from math import log
 
-import msgspec
-
 from infra.grid import INTERVALS, Grid
 from schemas.clocks import Clock
 from schemas.records import Mention, Record, Sentiment
 from schemas.topics import SENTIMENT
 
 from .coverage import Coverage
+from .mood_entries import pack, pack_bucket, pack_leaf, unpack, unpack_leaf
 from .shelf import Bucket, Leaf, Shelf, leaf_end
 from .stage import Emit, Fold
 from .summary import Entry, make_entry, sample_deviation, sum_in_order, summarise
@@ -20,9 +19,6 @@ SECOND = 1_000_000
 KEEP = 2 * 3600 * SECOND
 LONGEST = 26 * 3600 * SECOND
 HISTORY = 30
-PART_BYTES = 500_000
-
-_entries = msgspec.msgpack.Decoder(tuple[int, list[Entry]])
 
 Change = tuple[str, str, int, int]
 """What a snapshot must write again: (kind, symbol, end, interval or 0)."""
@@ -137,7 +133,6 @@ class MoodsFold(Fold):
         if not entries and not bucket.revision:
             return None
         buzz_z, known = self._buzz(shelf, bucket, interval)
-        summary = summarise(entries)
         bucket.revision += 1
         return Sentiment(
             symbol=symbol,
@@ -146,21 +141,9 @@ class MoodsFold(Fold):
             event_time=end,
             known_time=max(end, bucket.known, known),
             revision=bucket.revision - 1,
-            mentions=summary.mentions,
-            duplicates=summary.duplicates,
-            authors=summary.authors,
-            score=summary.score,
-            positive=summary.positive,
-            negative=summary.negative,
-            neutral=summary.neutral,
-            score_stddev=summary.score_stddev,
-            score_weighted=summary.score_weighted,
             buzz_z=buzz_z,
-            sources=summary.sources,
-            keywords=summary.keywords,
             coverage=self._coverage.share(bucket.start, end),
-            model=summary.model,
-            model_version=summary.model_version,
+            **summarise(entries),
         )
 
     def _buzz(self, shelf: Shelf, bucket: Bucket, interval: int) -> tuple[float | None, int]:
@@ -221,15 +204,15 @@ class MoodsFold(Fold):
             yield from self._dump_leaf(symbol, end)
         elif kind == "bucket":
             bucket = self._shelves[symbol].buckets.get((interval, end))
-            yield f"bucket|{interval}|{end}|{symbol}", None if bucket is None else _pack(_bucket_state(bucket))
+            yield f"bucket|{interval}|{end}|{symbol}", None if bucket is None else pack_bucket(bucket)
         elif kind == "first":
-            yield f"first|0|0|{symbol}", _pack(self._shelves[symbol].first)
+            yield f"first|0|0|{symbol}", pack(self._shelves[symbol].first)
         else:
-            yield "coverage|0|0|", _pack(self._coverage.state())
+            yield "coverage|0|0|", pack(self._coverage.state())
 
     def _dump_leaf(self, symbol: str, end: int) -> Iterator[tuple[str, bytes | None]]:
         leaf = self._shelves[symbol].leaves.get(end)
-        parts = [] if leaf is None else _split(leaf)
+        parts = [] if leaf is None else pack_leaf(leaf)
         for number, part in enumerate(parts):
             yield f"leaf|{number}|{end}|{symbol}", part
         for number in range(len(parts), self._parts.pop((symbol, end), 0)):
@@ -241,7 +224,7 @@ class MoodsFold(Fold):
         """Take back one entry, in any order."""
         kind, number, end, symbol = key.split("|", 3)
         if kind == "coverage":
-            self._coverage.restore(*msgspec.msgpack.decode(value))
+            self._coverage.restore(*unpack(value))
             return
         shelf = self._shelves.setdefault(symbol, Shelf())
         if kind == "leaf":
@@ -249,10 +232,10 @@ class MoodsFold(Fold):
         elif kind == "bucket":
             self._load_bucket(symbol, shelf, int(number), int(end), value)
         else:
-            shelf.first = msgspec.msgpack.decode(value)
+            shelf.first = unpack(value)
 
     def _load_leaf(self, symbol: str, shelf: Shelf, end: int, number: int, value: bytes) -> None:
-        known, entries = _entries.decode(value)
+        known, entries = unpack_leaf(value)
         if end not in shelf.leaves:
             shelf.leaves[end] = Leaf()
             self._watch_leaf(symbol, end)
@@ -262,7 +245,7 @@ class MoodsFold(Fold):
         self._parts[symbol, end] = max(number + 1, self._parts.get((symbol, end), 0))
 
     def _load_bucket(self, symbol: str, shelf: Shelf, interval: int, end: int, value: bytes) -> None:
-        bucket = shelf.buckets[interval, end] = Bucket(*msgspec.msgpack.decode(value))
+        bucket = shelf.buckets[interval, end] = Bucket(*unpack(value))
         self._watch_bucket(symbol, interval, end)
         if bucket.dirty:
             heappush(self._pending, (end, interval, symbol))
@@ -273,25 +256,3 @@ def _supersedes(new: Entry, old: Entry) -> bool:
     if new.revision != old.revision:
         return new.revision > old.revision
     return new != old and (new.ingest_time, repr(new)) > (old.ingest_time, repr(old))
-
-
-def _bucket_state(bucket: Bucket) -> list[object]:
-    return [bucket.start, bucket.revision, bucket.dirty, bucket.mentions, bucket.known]
-
-
-def _split(leaf: Leaf) -> list[bytes]:
-    """A leaf as one or more packed ``[known, entries]``, each far below the 1 MB of a record."""
-    parts: list[list[msgspec.Raw]] = [[]]
-    size = 0
-    for entry in leaf.entries.values():
-        packed = msgspec.Raw(_pack(entry))
-        if size and size + len(packed) > PART_BYTES:
-            parts.append([])
-            size = 0
-        parts[-1].append(packed)
-        size += len(packed)
-    return [_pack([leaf.known, part]) for part in parts]
-
-
-def _pack(value: object) -> bytes:
-    return msgspec.msgpack.encode(value)

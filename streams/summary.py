@@ -6,8 +6,8 @@ floats, so that the same mentions give the same bits.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from math import sqrt
+from typing import TypedDict
 
 from msgspec import Struct
 
@@ -77,23 +77,22 @@ def _label(positive: float, negative: float, neutral: float) -> int:
     return -1 if negative > positive and negative > neutral else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(TypedDict):
     """The fields of a Sentiment that its mentions decide; meanings and nulls as there."""
 
-    mentions: int = 0
-    duplicates: int = 0
-    authors: int = 0
-    score: float | None = None
-    positive: int = 0
-    negative: int = 0
-    neutral: int = 0
-    score_stddev: float | None = None
-    score_weighted: float | None = None
-    sources: dict[str, int] = field(default_factory=dict)
-    keywords: tuple[str, ...] = ()
-    model: str | None = None
-    model_version: str | None = None
+    mentions: int
+    duplicates: int
+    authors: int
+    score: float | None
+    positive: int
+    negative: int
+    neutral: int
+    score_stddev: float | None
+    score_weighted: float | None
+    sources: dict[str, int]
+    keywords: tuple[str, ...]
+    model: str | None
+    model_version: str | None
 
 
 def summarise(entries: Sequence[Entry]) -> Summary:

@@ -1,0 +1,46 @@
+"""The state of moods as bytes, for the entries of a snapshot."""
+
+from typing import Any
+
+import msgspec
+
+from .shelf import Bucket, Leaf
+from .summary import Entry
+
+PART_BYTES = 500_000
+
+_leaves = msgspec.msgpack.Decoder(tuple[int, list[Entry]])
+
+
+def pack(value: object) -> bytes:
+    """Plain lists, numbers and texts as bytes."""
+    return msgspec.msgpack.encode(value)
+
+
+def unpack(value: bytes) -> Any:
+    """Take back what :func:`pack` gave."""
+    return msgspec.msgpack.decode(value)
+
+
+def pack_bucket(bucket: Bucket) -> bytes:
+    """The fields of a bucket in their order."""
+    return pack([bucket.start, bucket.revision, bucket.dirty, bucket.mentions, bucket.known])
+
+
+def pack_leaf(leaf: Leaf) -> list[bytes]:
+    """A leaf as one or more ``[known, entries]``, each far below the 1 MB of a record."""
+    parts: list[list[msgspec.Raw]] = [[]]
+    size = 0
+    for entry in leaf.entries.values():
+        packed = msgspec.Raw(pack(entry))
+        if size and size + len(packed) > PART_BYTES:
+            parts.append([])
+            size = 0
+        parts[-1].append(packed)
+        size += len(packed)
+    return [pack([leaf.known, part]) for part in parts]
+
+
+def unpack_leaf(value: bytes) -> tuple[int, list[Entry]]:
+    """One part of a leaf: the latest ``ingest_time`` that changed it, and its mentions."""
+    return _leaves.decode(value)

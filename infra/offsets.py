@@ -1,17 +1,17 @@
 """Where logs end, where groups stand, and reading a topic from its start to its end."""
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaException,
     Message,
     TopicPartition,
 )
-from confluent_kafka.admin import OffsetSpec
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from .errors import ServiceUnavailable
 from .kafka import admin_client, consumer_config, is_fatal
@@ -27,34 +27,49 @@ def log_ends(bootstrap: str, topics: Iterable[str]) -> dict[Partition, int]:
         ServiceUnavailable: the broker does not answer or has no such topic.
     """
     admin = admin_client(bootstrap)
-    try:
-        asked = {
-            TopicPartition(topic, partition): OffsetSpec.latest()
-            for topic in topics
-            for partition in _partitions(admin, topic)
-        }
-        if not asked:
-            return {}
-        futures = admin.list_offsets(asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=20)
-        return {(tp.topic, tp.partition): future.result(TIMEOUT_SECONDS).offset for tp, future in futures.items()}
-    except KafkaException as error:
-        raise ServiceUnavailable(f"Kafka at {bootstrap}: {error.args[0].str()}") from error
+    wanted = list(topics)
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while True:
+        try:
+            return _log_ends(admin, wanted)
+        except KafkaException as error:
+            # A broker that has just started answers for partitions whose leader it does not lead yet.
+            if time.monotonic() > deadline:
+                raise ServiceUnavailable(f"Kafka at {bootstrap}: {error.args[0].str()}") from error
+            time.sleep(0.2)
 
 
-def _partitions(admin: object, topic: str) -> Sequence[int]:
-    metadata = admin.list_topics(topic, timeout=TIMEOUT_SECONDS)  # type: ignore[attr-defined]
+def _log_ends(admin: AdminClient, topics: Sequence[str]) -> dict[Partition, int]:
+    asked = {
+        TopicPartition(topic, number): OffsetSpec.latest() for topic in topics for number in _numbers(admin, topic)
+    }
+    if not asked:
+        return {}
+    futures = admin.list_offsets(asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=20)
+    return {(tp.topic, tp.partition): future.result(TIMEOUT_SECONDS).offset for tp, future in futures.items()}
+
+
+def _numbers(admin: AdminClient, topic: str) -> Sequence[int]:
+    metadata = admin.list_topics(topic, timeout=TIMEOUT_SECONDS)
     return sorted(metadata.topics[topic].partitions)
 
 
-def committed_offsets(bootstrap: str, group: str) -> dict[Partition, int]:
-    """Committed offsets of a consumer group; empty for an unknown group."""
-    admin = admin_client(bootstrap)
-    asked = [ConsumerGroupTopicPartitions(group)]
+def committed_offsets(bootstrap: str, group: str, topics: Iterable[str]) -> dict[Partition, int]:
+    """Committed offsets of a consumer group in topics; empty for an unknown group.
+
+    Asked by a consumer that does not join: librdkafka's admin call crashes the process when the group's
+    coordinator moves (2.16: ``rd_kafka_cgrp_op`` without a group).
+    """
+    consumer = Consumer(consumer_config(bootstrap, group))
     try:
-        result = admin.list_consumer_group_offsets(asked, request_timeout=20)[group].result(TIMEOUT_SECONDS)
+        known = consumer.list_topics(timeout=TIMEOUT_SECONDS).topics
+        asked = [TopicPartition(topic, number) for topic in topics for number in known[topic].partitions]
+        found = consumer.committed(asked, timeout=TIMEOUT_SECONDS)
     except KafkaException as error:
         raise ServiceUnavailable(f"Kafka at {bootstrap}: {error.args[0].str()}") from error
-    return {(tp.topic, tp.partition): tp.offset for tp in result.topic_partitions if tp.offset >= 0}
+    finally:
+        consumer.close()
+    return {(tp.topic, tp.partition): tp.offset for tp in found if tp.offset >= 0}
 
 
 def read_to_end(bootstrap: str, topics: Sequence[str]) -> Iterator[Message]:

@@ -45,7 +45,7 @@ def drained(endpoints: Endpoints) -> bool:
     topics = [*TOPICS, *map(dead_letter_topic, TOPICS)]
     ends = log_ends(endpoints.kafka, topics)
     for group, inputs in GROUPS.items():
-        committed = committed_offsets(endpoints.kafka, group)
+        committed = committed_offsets(endpoints.kafka, group, inputs)
         if any(committed.get(key, 0) < end for key, end in ends.items() if key[0] in inputs):
             return False
     stored = _ledger(endpoints.database)

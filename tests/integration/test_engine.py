@@ -89,7 +89,7 @@ def feed(kafka: str, count: int, first: int = 0) -> None:
 
 def drained(kafka: str) -> bool:
     """Whether the group stands at the ends of the raw topic."""
-    ends, stands = log_ends(kafka, [RAW_QUOTES]), committed_offsets(kafka, GROUP)
+    ends, stands = log_ends(kafka, [RAW_QUOTES]), committed_offsets(kafka, GROUP, [RAW_QUOTES])
     return all(stands.get(key, 0) >= end for key, end in ends.items())
 
 
@@ -177,7 +177,7 @@ def test_poison_goes_to_the_dead_letters_byte_for_byte(workers: Workers) -> None
     """What cannot be read, and what makes the code fail, is kept as it came with its reason; the rest goes on."""
     producer = plain_producer(workers.kafka)
     bug = encode(RawQuote(source="x", symbol="S00", event_time=1, ingest_time=1, price=BUG_PRICE))
-    sent = [(b"S00", b"\x00\x00\x01rubbish"), (b"S01", b"\x00\x00\x00\x00\x07ab"), (b"S00", bug), (None, b"")]
+    sent = [(b"S00", b"\x01rubbish"), (b"S01", b"\x00\x00\x00\x00\x07ab"), (b"S00", bug), (None, b"")]
     for key, value in sent:
         producer.produce(RAW_QUOTES, value, key, 3, headers=[("h", b"\xff")])
     producer.flush()

@@ -25,7 +25,7 @@ def held(cache):
 
 def drained(bootstrap: str) -> bool:
     """Whether the group stands at the end of every log it reads."""
-    committed = committed_offsets(bootstrap, GROUP)
+    committed = committed_offsets(bootstrap, GROUP, TOPICS)
     return all(committed.get(part) == end for part, end in log_ends(bootstrap, TOPICS).items())
 
 

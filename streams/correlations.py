@@ -136,8 +136,12 @@ class CorrelationsFold(Fold):
             self._note("bar", symbol, end, interval)
 
     def _correlate(self, symbol: str, interval: int, end: int) -> Iterator[Correlation]:
+        series, longest = self._series[symbol, interval], max(windows(interval))
+        if series.is_quiet(end, longest):
+            return
+        all_rows = series.window(end, longest)
         for window in windows(interval):
-            rows = self._series[symbol, interval].window(end, window)
+            rows = all_rows[-window:]
             if not any(row.buzz for row in rows):
                 continue
             known = max(end, *(row.known for row in rows), *(row.x.known for row in rows if row.x))

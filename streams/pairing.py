@@ -56,10 +56,14 @@ def make_leaf(sentiment: Sentiment) -> Leaf:
 
 @dataclass(slots=True)
 class Leaves:
-    """The 60 s buckets of one instrument, by their ends."""
+    """The 60 s buckets of one instrument, by their ends.
+
+    ``heard`` is no earlier than the end of the last bucket that ever held a mention.
+    """
 
     ends: list[int] = field(default_factory=list)
     by_end: dict[int, Leaf] = field(default_factory=dict)
+    heard: int = 0
 
     def put(self, end: int, leaf: Leaf) -> bool:
         """Take a bucket in unless the same or a higher revision is there; whether it was taken."""
@@ -69,6 +73,8 @@ class Leaves:
         if old is None:
             insort(self.ends, end)
         self.by_end[end] = leaf
+        if leaf.sums.mentions:
+            self.heard = max(self.heard, end)
         return True
 
     def total(self, base: Sums, start: int, end: int) -> Sums:
@@ -156,6 +162,8 @@ class Series:
         self.rows.insert(at, row)
         self.ends.insert(at, row.end)
         self.stale(row.end + 1)
+        if row.tail.mentions:
+            self.leaves.heard = max(self.leaves.heard, row.end + 1)
 
     def stale(self, end: int) -> None:
         """The stretch that holds a bucket ending at ``end`` must be added up again."""
@@ -170,6 +178,11 @@ class Series:
             return None
         self.rows[at].tail = self.rows[at].tail.add(sums)
         return self.rows[at]
+
+    def is_quiet(self, end: int, width: int) -> bool:
+        """Whether the last mention was surely before the window; a cheap question, as most symbols are."""
+        first = max(1, bisect_right(self.ends, end) - width)
+        return self.leaves.heard <= self.ends[first - 1]
 
     def window(self, end: int, width: int) -> list[Row]:
         """The last ``width`` bars up to the one that ends at ``end``, their x added up."""

@@ -1,5 +1,6 @@
 """The demo's live table: what the API says, once a second, in the terminal."""
 
+import json
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ from rich.text import Text
 from infra.settings import Settings
 
 from .pipeline import api_url
+from .report import figure
 from .running import Running
 
 ASK_SECONDS = 2.0
@@ -36,7 +38,15 @@ class Screen:
         head = Text(f"moodtape  {self._settings.data_dir}", style="bold")
         if overview is None:
             return Group(head, Text("waiting for the first figures ..."), self._processes())
-        return Group(head, draw(overview), self._further(url or ""))
+        return Group(head, draw(overview, self._planted()), self._further(url or ""))
+
+    def _planted(self) -> dict[str, int]:
+        """Lag in bars that the simulator planted, by symbol; empty for a recording."""
+        try:
+            ledger = json.loads((self._settings.data_dir / "simulator-ledger.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return {row["symbol"]: row["lag"] for row in ledger["symbols"] if row["strength"]}
 
     def _processes(self) -> Text:
         running = [child.name for child in self._pipeline.supervisor.children if child.running]
@@ -47,6 +57,7 @@ class Screen:
         return Text(
             f"API {url}/openapi.json   schemas {url}/subjects\n"
             f"kcat -b {kafka} -t mentions.v1 -C -s value=avro -r {url}\n"
+            "correlations: bars of 5 minutes, lags in bars, positive = mood leads; a dash = not known\n"
             "Ctrl-C stops everything and keeps the data",
             style="dim",
         )
@@ -60,13 +71,13 @@ def _ask(url: str) -> Any:
     return answer.json() if answer.status_code == httpx.codes.OK else None
 
 
-def draw(overview: dict[str, Any]) -> Table:
+def draw(overview: dict[str, Any], planted: dict[str, int]) -> Table:
     """The overview of the API as a table; what is not known is a dash, never a zero."""
     table = Table(title=None, expand=False)
     for name, justify in COLUMNS:
         table.add_column(name, justify=justify)
-    for item in overview.get("items", []):
-        table.add_row(*_row(item))
+    for item in sorted(overview.get("items", []), key=lambda item: item["symbol"]):
+        table.add_row(*_row(item, planted))
     return table
 
 
@@ -79,29 +90,27 @@ COLUMNS: tuple[tuple[str, Any], ...] = (
     ("r mood x return", "right"),
     ("p", "right"),
     ("best lag", "right"),
+    ("planted", "right"),
     ("p best", "right"),
     ("n eff", "right"),
     ("status", "left"),
 )
 
 
-def _row(item: dict[str, Any]) -> list[str]:
+def _row(item: dict[str, Any], planted: dict[str, int]) -> list[str]:
     quote, mood = item.get("quote") or {}, item.get("sentiment") or {}
     related = item.get("correlation") or {}
     return [
         item["symbol"],
-        _figure(quote.get("price"), ".2f"),
-        _figure(quote.get("change_percent"), "+.2f", "%"),
-        _figure(mood.get("score"), "+.2f"),
-        _figure(mood.get("mentions"), "d"),
-        _figure(related.get("r"), "+.2f"),
-        _figure(related.get("p_value"), ".3f"),
-        _figure(related.get("best_lag"), "+d"),
-        _figure(related.get("p_best"), ".3f"),
-        _figure(related.get("n_effective"), ".0f"),
+        figure(quote.get("price"), ".2f"),
+        figure(quote.get("change_percent"), "+.2f", "%"),
+        figure(mood.get("score"), "+.2f"),
+        figure(mood.get("mentions"), "d"),
+        figure(related.get("r"), "+.2f"),
+        figure(related.get("p_value"), ".3f"),
+        figure(related.get("best_lag"), "+d"),
+        figure(planted.get(item["symbol"]), "+d"),
+        figure(related.get("p_best"), ".3f"),
+        figure(related.get("n_effective"), ".0f"),
         str(related.get("status") or "-"),
     ]
-
-
-def _figure(value: float | int | None, form: str, unit: str = "") -> str:
-    return "-" if value is None else f"{value:{form}}{unit}"

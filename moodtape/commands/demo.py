@@ -4,12 +4,14 @@ import time
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from infra.errors import MoodtapeError, UserError
 from infra.log import configure_logging
 
 from ..options import Invocation, common
 from ..pipeline import counts, drained
+from ..report import correlation_table, last_correlations
 from ..running import Running, running
 from ..screen import Screen
 from ..supervisor import Child
@@ -41,6 +43,8 @@ def demo(call: Invocation, recording: Path | None, speed: str | None, workers: i
             result = counts(pipeline.endpoints)
             seconds = round(time.monotonic() - started, 1)
             call.show({**result, "seconds": seconds}, _summary(result, seconds))
+            if not call.json:
+                Console().print(correlation_table(last_correlations(pipeline.endpoints.database)))
         else:
             Screen(call.settings, pipeline).show()
 

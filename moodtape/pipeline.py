@@ -31,7 +31,7 @@ TABLE_TOPICS = tuple(name for name in TOPICS if name not in (RAW_QUOTES, RAW_POS
 
 def children(settings: Settings, workers: int) -> list[Child]:
     """Every process but servers and producers; ``workers`` of each stage."""
-    found = [] if settings.scorer_url else [Child("score", ("score", "--port", "0"))]
+    found = [] if settings.scorer_url else [Child("score-1", ("score", "--port", "0"))]
     for stage in STAGES:
         for number in range(1, workers + 1):
             name = f"stream-{stage}" if number == 1 else f"stream-{stage}-{number}"

@@ -16,7 +16,7 @@ from tests.helpers.playing import Servers, digests, play
 
 pytestmark = [pytest.mark.services, pytest.mark.shared, pytest.mark.timeout(1800)]
 FROM, TO = micros("2022-03-14T12:00:00Z"), micros("2022-03-15T00:00:00Z")
-KILLED = ("stream-quotes", "stream-bars", "stream-posts", "stream-moods", "sink-timescale", "score")
+KILLED = ("stream-quotes", "stream-bars", "stream-posts", "stream-moods", "sink-timescale", "score-1")
 WAIT_SECONDS = 120
 
 

@@ -14,6 +14,7 @@ from infra.endpoints import Endpoints, external_urls, find_endpoints
 from infra.errors import MoodtapeError, ServiceUnavailable, UserError
 from infra.migrate import require_schema
 from infra.services import services_status
+from infra.services.jars import cache_dir
 from infra.services.java import find_java
 from infra.settings import Settings
 from infra.topics import diff_topics
@@ -37,6 +38,7 @@ class Finding:
 def examine(settings: Settings) -> list[Finding]:
     """Every check of this machine, in the order in which things would be mended."""
     found = [_python(), *_parts(settings), _folder(settings.data_dir), _disk(settings.data_dir)]
+    found.append(Finding("downloads", "ok", str(cache_dir(settings))))
     status = services_status(settings)
     found += [_server(settings, name, status[name]) for name in EMBEDDED]
     found.append(_api_port(settings, status["api"]["running"]))

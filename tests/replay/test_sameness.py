@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.helpers import recordings
-from tests.helpers.bar_oracle import lines_of, micros
 from tests.helpers.playing import Servers, digests, play
 
+from .cutting import cut
+
 pytestmark = [pytest.mark.services, pytest.mark.shared, pytest.mark.timeout(1800)]
-FROM, TO = micros("2022-03-14T12:00:00Z"), micros("2022-03-15T00:00:00Z")
 KILLED = ("stream-quotes", "stream-bars", "stream-posts", "stream-moods", "sink-timescale", "score-1")
 WAIT_SECONDS = 120
 
@@ -23,17 +22,7 @@ WAIT_SECONDS = 120
 @pytest.fixture(scope="module")
 def twelve_hours(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve hours of a real recording, cut out of it for this test."""
-    folder = shared / "recordings" / "tsla_2022_03"
-    lines = {
-        name: [
-            json.dumps(line).encode()
-            for line in lines_of(folder / f"{name}.jsonl.gz")
-            if FROM < micros(line["event_time"]) <= TO
-        ]
-        for name in ("quotes", "posts")
-    }
-    made = tmp_path_factory.mktemp("cut") / "recording"
-    return recordings.write_folder(made, lines["quotes"], lines["posts"], "cut")
+    return cut(shared, tmp_path_factory.mktemp("cut") / "recording", "2022-03-14T12:00:00Z", "2022-03-15T00:00:00Z")
 
 
 @pytest.fixture(scope="module")

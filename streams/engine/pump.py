@@ -60,7 +60,7 @@ class Pump:
         self._next_commit = 0.0
         self._next_lag = 0.0
         self._paused = False
-        self.beaten = time.monotonic()
+        self._beaten = time.monotonic()
         self.assigned = False
         self._eager = settings.group_protocol == "classic"
         self._restorer = Restorer(bootstrap, stage.name, self.beat)
@@ -82,7 +82,12 @@ class Pump:
 
     def beat(self) -> None:
         """Tell the watchdog that this thread is alive."""
-        self.beaten = time.monotonic()
+        self._beaten = time.monotonic()
+
+    def silence(self, limit: float) -> str | None:
+        """A sentence if the thread has given no sign of life for ``limit`` seconds; called from any thread."""
+        silent = time.monotonic() - self._beaten
+        return f"the Kafka thread is silent for {silent:.0f} s" if silent > limit else None
 
     def stop(self) -> None:
         """Ask the thread to finish what is under way, commit and leave; called from any thread."""

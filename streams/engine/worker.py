@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -99,9 +98,10 @@ class PumpService(Service):  # type: ignore[misc]  # mode is untyped here
     async def _watch(self) -> None:
         while not self.should_stop:
             await self.sleep(1.0)
-            if time.monotonic() - self._pump.beaten > SILENCE_SECONDS:
+            problem = self._pump.silence(SILENCE_SECONDS)
+            if problem is not None:
                 faulthandler.dump_traceback(file=sys.__stderr__ or sys.stderr)
-                _end(f"the Kafka thread is silent for {SILENCE_SECONDS:.0f} s", 72)
+                _end(problem, 72)
 
     async def on_stop(self) -> None:
         """Let the thread commit and leave the group."""
@@ -165,6 +165,7 @@ def run_stage(stage: Stage, settings: Settings, endpoints: Endpoints) -> None:
     )
     app.service(PumpService(pump, channel, inbox))
     health = Health()
+    health.live["kafka"] = lambda: pump.silence(SILENCE_SECONDS)
     health.ready["assignment"] = lambda: None if pump.assigned else "no partitions assigned yet"
     port = serve_health(health, settings.metrics_host, settings.metrics_port)
     _log.info("worker starts", stage=stage.name, instance=instance.name, metrics_port=port)
@@ -193,5 +194,8 @@ async def _serve(app: Any, loop: asyncio.AbstractEventLoop) -> None:
     waiter = asyncio.ensure_future(stopped.wait())
     crashed = asyncio.ensure_future(app.wait_until_stopped())
     await asyncio.wait({waiter, crashed}, return_when=asyncio.FIRST_COMPLETED)
+    asked_to_stop = stopped.is_set()
     stopped.set()
     await app.stop()
+    if not asked_to_stop:
+        raise FatalError("the agents stopped by themselves")

@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from statistics import median
 
 from infra.services import start_services, stop_services
 from infra.settings import Settings
@@ -66,14 +67,14 @@ class Bench:
     def all_rounds(self, rounds: int) -> tuple[list[Run], dict[str, float]]:
         """Every contender in every round; each round begins with another one."""
         runs: list[Run] = []
-        idle: dict[str, float] = {}
+        idle: dict[str, list[float]] = {contender.name: [] for contender in self._contenders}
         for number in range(rounds):
             turn = self._contenders[number % len(self._contenders) :]
             turn += self._contenders[: number % len(self._contenders)]
             runs.extend(self._one(contender, number, idle) for contender in turn)
-        return runs, idle
+        return runs, {name: median(values) for name, values in idle.items()}
 
-    def _one(self, contender: Contender, number: int, idle: dict[str, float]) -> Run:
+    def _one(self, contender: Contender, number: int, idle: dict[str, list[float]]) -> Run:
         topic, expected = self._inputs[self._counts[contender.name]]
         name = f"w1-{contender.name}-{number}"
         output, state = f"w1.out.{name}", state_topic(name)
@@ -81,12 +82,11 @@ class Bench:
         options = Options(self._broker.bootstrap, name, topic, output, str(self._folder), contender.transactions)
         log = self._folder / f"{name}.log"
         run = measure(self._broker, contender, options, number, expected, log)
-        if contender.name not in idle:
-            idle[contender.name] = measure_idle(contender, options, log)
+        idle[contender.name].append(measure_idle(contender, options, log))
         self._broker.delete(output, state)
         note(
             f"round {number + 1} {contender.name}: {run.cpu_seconds:.1f} CPU-s of which idle start "
-            f"{idle[contender.name]:.1f}, {run.records_per_second:,.0f}/s, "
+            f"{idle[contender.name][-1]:.1f}, {run.records_per_second:,.0f}/s, "
             + ("outputs right" if run.correct else "OUTPUTS WRONG")
         )
         return run

@@ -62,7 +62,7 @@ class PartitionCore:
         self._fold = stage.fold()
         self._guard = Guard(stage.name)
         self._watermark = Watermark(expected_origins(stage, partition), stage.lateness)
-        self._decoders: dict[str, Codec] = {topic: codec_for(topic) for topic in stage.inputs}
+        self._decoders = {topic: (codec_for(topic).decode, TOPICS[topic].key) for topic in stage.inputs}
         self._encoders: dict[str, Codec] = {}
         self._origin = f"{stage.inputs[0]}/{partition}"
         self._pending: Clock | None = None
@@ -81,9 +81,9 @@ class PartitionCore:
             clock = parse_clock(entry.headers) if entry.headers else None
             if clock is not None:
                 return clock
-            record = self._decoders[entry.topic].decode(entry.value)
-            key = TOPICS[entry.topic].key(record)
-            if entry.key != key.encode():
+            decode, key_of = self._decoders[entry.topic]
+            record = decode(entry.value)
+            if entry.key != key_of(record).encode():
                 raise PoisonError("invalid", "the key is not the record's")
         except (DecodeError, NotAClock, PoisonError, UnicodeError) as error:
             return error
@@ -97,10 +97,12 @@ class PartitionCore:
     def run(self, entries: Sequence[Entry], decoded: Sequence[Any], answers: Mapping[str, Any]) -> list[Output]:
         """Fold the entries of one chunk; returns what must be produced, in order."""
         out: list[Output] = []
+        watermark = self._watermark
         for entry, item in zip(entries, decoded, strict=True):
-            move = self._watermark.read(entry.append_ms)
-            if move is not None:
-                self._forward(move, out)
+            if entry.append_ms > watermark.idle_check_ms:
+                move = watermark.read(entry.append_ms)
+                if move is not None:
+                    self._forward(move, out)
             if isinstance(item, Clock):
                 self._hear(entry, item, out)
             elif isinstance(item, Exception):

@@ -2,8 +2,8 @@
 
 import threading
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from itertools import groupby
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -140,15 +140,17 @@ class Pump:
 
     def _hand_out(self, messages: Sequence[Message]) -> None:
         """Cut one poll into one chunk per topic and partition, in the order of the log."""
-        ordered = sorted(messages, key=lambda m: (m.topic(), m.partition()))
-        groups = [(key, list(group)) for key, group in groupby(ordered, key=lambda m: (m.topic(), m.partition()))]
-        positions = self._positions([key for key, _ in groups])
-        for (topic, partition), group in groups:
+        groups: dict[tuple[str, int], list[Message]] = defaultdict(list)
+        for message in messages:
+            groups[message.topic(), message.partition()].append(message)
+        positions = self._positions(list(groups))
+        for (topic, partition), group in groups.items():
             owned = self._owned.get(partition)
             if owned is None:
                 continue
             # A poll may hold what was fetched before a rebalance that it ran through: nothing is folded twice.
-            fresh = [message for message in group if message.offset() >= owned.read.get(topic, 0)]
+            read = owned.read.get(topic, 0)
+            fresh = group if group[0].offset() >= read else [m for m in group if m.offset() >= read]
             if not fresh:
                 continue
             metrics.RECORDS_IN.labels(topic).inc(len(fresh))
@@ -211,10 +213,12 @@ class Pump:
         failpoint("before-produce")
         self.beat()
         if self._transactions.commit(self._pending, self._consumer, self.beat):
+            written: Counter[str] = Counter()
             for item in self._pending:
                 item.owned.committed[item.topic] = item.end
-                for output in item.outputs:
-                    metrics.RECORDS_OUT.labels(output.topic).inc()
+                written.update(output.topic for output in item.outputs)
+            for topic, count in written.items():
+                metrics.RECORDS_OUT.labels(topic).inc(count)
             self._pending.clear()
             self._pending_since = None
             return

@@ -40,6 +40,8 @@ class Watermark:
             for a first stage, whose origins are those seen in the log.
         lateness: microseconds subtracted from the minimum.
 
+    ``idle_check_ms``: no append time up to this one can make an origin idle.
+
     A first stage drops an origin as idle when the append time of the record just read is 5 minutes past that
     of the origin's last clock; inner stages time nothing out.
     """
@@ -50,7 +52,7 @@ class Watermark:
         self._lateness = lateness
         self._origins: dict[OriginKey, _Origin] = {}
         self._told: Kind | None = None
-        self._idle_check_ms = _NEVER
+        self.idle_check_ms = _NEVER
         self.time: int | None = None
 
     @property
@@ -60,7 +62,7 @@ class Watermark:
 
     def read(self, append_ms: int) -> Move | None:
         """A record (fact, clock or tick) was read that the broker appended at ``append_ms``."""
-        if append_ms <= self._idle_check_ms:
+        if append_ms <= self.idle_check_ms:
             return None
         for origin in self._origins.values():
             if origin.state == "live" and append_ms - origin.append_ms > IDLE_AFTER_MS:
@@ -85,7 +87,7 @@ class Watermark:
 
     def _plan_idle_check(self) -> None:
         live = [o.append_ms for o in self._origins.values() if o.state == "live"]
-        self._idle_check_ms = min(live) + IDLE_AFTER_MS if live else _NEVER
+        self.idle_check_ms = min(live) + IDLE_AFTER_MS if live else _NEVER
 
     def _settle(self) -> Move | None:
         if self._unheard:

@@ -46,6 +46,8 @@ def consumer_config(bootstrap: str, group: str, **extra: Any) -> dict[str, Any]:
         "queued.min.messages": 2000,
         "queued.max.messages.kbytes": 1024,
         "fetch.wait.max.ms": 50,
+        # With so little prefetched, the default pause of a second between fetches would halve the throughput.
+        "fetch.queue.backoff.ms": 20,
         **extra,
     }
 

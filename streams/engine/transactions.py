@@ -47,7 +47,6 @@ class Transactions:
                 },
             )
         )
-        self._refused: KafkaError | None = None
 
     def start(self, beat: Callable[[], None]) -> None:
         """Take over the transactional id: an older process of this name is fenced, its transaction aborted."""
@@ -90,22 +89,14 @@ class Transactions:
         topic, partition, key, value, headers = output
         while True:
             try:
+                # No delivery callback: a transaction with an undelivered record does not commit.
                 self._producer.produce(
-                    topic,
-                    value,
-                    key,
-                    -1 if partition is None else partition,
-                    on_delivery=self._on_delivery,
-                    headers=headers or None,
+                    topic, value, key, -1 if partition is None else partition, headers=headers or None
                 )
             except BufferError:
                 self._producer.poll(0.05)
             else:
                 return
-
-    def _on_delivery(self, error: KafkaError | None, message: object) -> None:
-        if error is not None:
-            self._refused = error
 
     def _send_offsets(self, finished: Sequence[Finished], consumer: Consumer, beat: Callable[[], None]) -> None:
         ends: dict[tuple[str, int], int] = {}

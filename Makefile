@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RECORDING ?=
+# The system's certificates, as pip takes them; never a Python of uv's own.
+UV := UV_SYSTEM_CERTS=true UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
@@ -20,8 +22,8 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	  || { echo "python's venv module is missing (on Debian: apt-get install python3-venv)"; exit 2; }
 	@echo "setup: installing pinned packages into $(VENV) (about 900 MB, once)"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv
-	@UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install -q --require-hashes -r requirements.lock
-	@UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install -q --no-deps --no-build-isolation -e .
+	@$(UV) pip install -q --require-hashes -r requirements.lock
+	@$(UV) pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 	@echo "setup: done. Next: make demo"
 
@@ -54,7 +56,7 @@ bench: setup ## Measure the engine beside its alternatives (minutes).
 	@$(BIN)/python -m bench.engine
 
 lock: setup ## Pin the newest versions again.
-	@$(BIN)/uv pip compile pyproject.toml --extra embedded --extra onnx --extra dev --universal --generate-hashes --no-header --no-annotate --upgrade -q -o requirements.lock
+	@$(UV) pip compile pyproject.toml --extra embedded --extra onnx --extra dev --universal --generate-hashes --no-header --no-annotate --upgrade -q -o requirements.lock
 
 clean: ## Remove .venv, caches and the demo's data.
 	@test ! -x $(BIN)/moodtape || $(BIN)/moodtape down >/dev/null 2>&1 || true

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import httpx
+from rich import box
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -57,7 +58,8 @@ class Screen:
         return Text(
             f"API {url}/openapi.json   schemas {url}/subjects\n"
             f"kcat -b {kafka} -t mentions.v1 -C -s value=avro -r {url}\n"
-            "correlations: bars of 5 minutes, lags in bars, positive = mood leads; a dash = not known\n"
+            "mood: last 5 minutes; r: mood x return now; lag: where it is strongest, in bars\n"
+            "of 5 minutes, positive = mood leads, p for that lag; a dash: not known\n"
             "Ctrl-C stops everything and keeps the data",
             style="dim",
         )
@@ -73,9 +75,9 @@ def _ask(url: str) -> Any:
 
 def draw(overview: dict[str, Any], planted: dict[str, int]) -> Table:
     """The overview of the API as a table; what is not known is a dash, never a zero."""
-    table = Table(title=None, expand=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name, justify in COLUMNS:
-        table.add_column(name, justify=justify)
+        table.add_column(name, justify=justify, no_wrap=True)
     for item in sorted(overview.get("items", []), key=lambda item: item["symbol"]):
         table.add_row(*_row(item, planted))
     return table
@@ -84,14 +86,13 @@ def draw(overview: dict[str, Any], planted: dict[str, int]) -> Table:
 COLUMNS: tuple[tuple[str, Any], ...] = (
     ("symbol", "left"),
     ("price", "right"),
-    ("change", "right"),
-    ("mood 5 min", "right"),
-    ("mentions", "right"),
-    ("r mood x return", "right"),
-    ("p", "right"),
-    ("best lag", "right"),
+    ("day", "right"),
+    ("mood", "right"),
+    ("posts", "right"),
+    ("r", "right"),
+    ("lag", "right"),
     ("planted", "right"),
-    ("p best", "right"),
+    ("p", "right"),
     ("n eff", "right"),
     ("status", "left"),
 )
@@ -107,7 +108,6 @@ def _row(item: dict[str, Any], planted: dict[str, int]) -> list[str]:
         figure(mood.get("score"), "+.2f"),
         figure(mood.get("mentions"), "d"),
         figure(related.get("r"), "+.2f"),
-        figure(related.get("p_value"), ".3f"),
         figure(related.get("best_lag"), "+d"),
         figure(planted.get(item["symbol"]), "+d"),
         figure(related.get("p_best"), ".3f"),

@@ -147,20 +147,20 @@ class MoodsFold(Fold):
         )
 
     def _buzz(self, shelf: Shelf, bucket: Bucket, interval: int) -> tuple[float | None, int]:
-        """ln(1 + mentions) in sample deviations from the mean of the previous 30 buckets; the last they became known.
+        """ln(1 + mentions) in sample deviations from the mean of the previous 30 buckets; when the last became known.
 
-        None before the symbol's first bucket of this interval is 30 back, and where nothing varied.
+        None before the symbol's first bucket of this interval is 30 back, and where nothing varied: that too is
+        known from the previous buckets, so that a later revision is never known earlier.
         """
         ends = self._previous_ends(bucket.start, interval)
         if shelf.first is None or shelf.first > ends[0]:
             return None, 0
         before = [shelf.buckets.get((interval, end)) for end in ends]
+        known = max([b.known for b in before if b is not None], default=0)
         past = [0.0 if b is None else log(1 + b.mentions) for b in before]
         mean = sum_in_order(past) / HISTORY
         deviation = sample_deviation(past, mean)
-        if not deviation:
-            return None, 0
-        return (log(1 + bucket.mentions) - mean) / deviation, max([b.known for b in before if b is not None], default=0)
+        return (log(1 + bucket.mentions) - mean) / deviation if deviation else None, known
 
     def _previous_ends(self, start: int, interval: int) -> list[int]:
         """Ends of the 30 buckets before ``start``, earliest first; one search serves all symbols of a bucket."""

@@ -119,11 +119,12 @@ def _mood_of(
     words = Counter(word for m in originals for word in m.words)
     previous = _previous(start, interval, zone)
     buzz_z = None
-    if bucket_of(first, interval, zone)[1] <= previous[0][1]:
+    looked_back = bucket_of(first, interval, zone)[1] <= previous[0][1]
+    if looked_back:
         past = np.log1p([len(inside.get(b, [])) for b in previous])
         if past.max() > past.min():
             buzz_z = float((np.log1p(len(members)) - past.mean()) / past.std(ddof=1))
-    latest = max(end, known.get(end, 0), *(known.get(b[1], 0) for b in previous if buzz_z is not None))
+    latest = max(end, known.get(end, 0), *(known.get(b[1], 0) for b in previous if looked_back))
     return Sentiment(
         symbol=symbol,
         interval=interval,

@@ -32,7 +32,7 @@ def compose() -> dict[str, Any]:
 def test_every_role_is_there(compose: dict[str, Any]) -> None:
     """Three servers, one job that prepares them, each role of ours, and the simulator only when asked for."""
     services = compose["services"]
-    assert set(services) == SERVERS | ROLES | {"init", "produce-simulator"}
+    assert set(services) == SERVERS | ROLES | {"init", "produce-simulator", "ticks"}
     assert {name for name, service in services.items() if "profiles" in service} == {"produce-simulator"}
 
 
@@ -89,7 +89,7 @@ def test_commands_exist(compose: dict[str, Any], name: str) -> None:
 def test_settings_exist(compose: dict[str, Any]) -> None:
     """Each MOODTAPE_* variable given to a container of ours is a setting."""
     known = {f"MOODTAPE_{name.upper()}" for name in Settings.model_fields}
-    for name in ROLES | {"init", "produce-simulator"}:
+    for name in ROLES | {"init", "produce-simulator", "ticks"}:
         assert set(compose["services"][name]["environment"]) <= known
 
 

@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from infra.grid import Grid
 from schemas.clocks import Blind, Clock
@@ -79,6 +79,7 @@ def test_equals_a_plain_recomputation(world: Random) -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(worlds)
+@example(Random(2359))
 def test_last_revision_holds_what_came_late(world: Random) -> None:
     """With mentions up to two hours late, deleted or moved, the last revision still equals the plain computation."""
     facts = mentions_of(world)

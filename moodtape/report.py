@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 from psycopg.rows import namedtuple_row
+from rich import box
 from rich.table import Table
 
 SYMBOLS = 3
@@ -64,7 +65,7 @@ def last_correlations(database: str) -> list[Finding]:
 
 def correlation_table(findings: Sequence[Finding]) -> Table:
     """The findings as a table; what is not known is a dash."""
-    table = Table(title="mood and buzz against price, as last known", title_justify="left")
+    table = Table(title="mood and buzz against price, as last known", title_justify="left", box=box.SIMPLE_HEAD)
     for name in _COLUMNS:
         table.add_column(name, no_wrap=True)
     for found in findings:

@@ -8,6 +8,7 @@
 # Debian's source of the extension is built against Debian's PostgreSQL. The result of the build is kept under
 # ${MOODTAPE_CI_CACHE:-~/.cache/moodtape-ci}; never a cluster, never a result of tests.
 set -euo pipefail
+PATH="$PATH:/usr/sbin:/sbin" # runuser
 
 VERSION=2.19.3
 # SHA-256 of timescaledb_2.19.3+dfsg.orig.tar.xz, Debian's repack without the files under the Timescale licence.

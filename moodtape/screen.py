@@ -75,7 +75,7 @@ def _ask(url: str) -> Any:
 
 def draw(overview: dict[str, Any], planted: dict[str, int]) -> Table:
     """The overview of the API as a table; what is not known is a dash, never a zero."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
     for name, justify in COLUMNS:
         table.add_column(name, justify=justify, no_wrap=True)
     for item in sorted(overview.get("items", []), key=lambda item: item["symbol"]):

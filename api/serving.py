@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from infra.errors import UserError
+from infra.files import write_whole
 from infra.settings import Settings
 
 GRACE_SECONDS = 8
@@ -47,7 +48,7 @@ def serve(
     url = url_of(listener)
 
     def tell() -> None:
-        _write(note, {"url": url, "pid": os.getpid()})
+        write_whole(note, json.dumps({"url": url, "pid": os.getpid()}))
         listening(url)
 
     config = uvicorn.Config(
@@ -127,10 +128,3 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from None
     listener.setblocking(False)
     return listener
-
-
-def _write(path: Path, content: dict[str, str | int]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    fresh.write_text(json.dumps(content), "utf-8")
-    fresh.replace(path)

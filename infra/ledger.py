@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from .errors import UserError
+from .files import write_whole
 from .processes import ProcessId
 
 
@@ -72,18 +73,8 @@ class Ledger:
 
     def save(self) -> None:
         """Write the file whole or not at all, readable by its owner only."""
-        write_private(self.path, json.dumps({name: asdict(entry) for name, entry in self.entries.items()}, indent=2))
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file atomically; only its owner may read it."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+        content = {name: asdict(entry) for name, entry in self.entries.items()}
+        write_whole(self.path, json.dumps(content, indent=2), private=True)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The demo's live table: what the API says, once a second, in the terminal."""
 
 import json
+import time
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from .report import figure
 from .running import Running
 
 ASK_SECONDS = 2.0
+DRAW_SECONDS = 1.0
 
 
 class Screen:
@@ -30,8 +32,11 @@ class Screen:
     def show(self) -> None:
         """Draw until a signal asks to stop."""
         with Live(console=self._console, refresh_per_second=2, transient=False) as live:
+            drawn = 0.0
             while self._pipeline.turn():
-                live.update(self._frame())
+                if time.monotonic() - drawn >= DRAW_SECONDS:
+                    live.update(self._frame())
+                    drawn = time.monotonic()
 
     def _frame(self) -> Group:
         url = api_url(self._settings.data_dir)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import UserError
+from infra.files import write_whole
 from infra.log import get_logger
 from infra.processes import ProcessId
 from infra.settings import Settings
@@ -142,7 +143,7 @@ class Supervisor:
             for child in self.children
         ]
         with self._lock:
-            _replace(self._file, rows)
+            write_whole(self._file, json.dumps(rows))
 
     def take_over(self) -> None:
         """Become the supervisor of the data folder; what an earlier, killed one left behind is ended.
@@ -158,7 +159,7 @@ class Supervisor:
         for left in filter(None, map(_process, _read(self._file) or [])):
             left.stop(signal.SIGTERM, STOP_SECONDS)
         me = ProcessId.of(os.getpid())
-        _replace(owner_file, {"pid": os.getpid(), "started": me.started if me else 0.0})
+        write_whole(owner_file, json.dumps({"pid": os.getpid(), "started": me.started if me else 0.0}))
 
 
 def _process(row: Mapping[str, Any]) -> ProcessId | None:
@@ -176,9 +177,3 @@ def _read(path: Path) -> Any:
         return json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-
-
-def _replace(path: Path, data: Any) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(data))
-    temporary.replace(path)

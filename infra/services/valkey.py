@@ -8,7 +8,8 @@ import redis
 
 from infra.endpoints import CACHE_USER, VALKEY, embedded_url
 from infra.errors import UserError
-from infra.ledger import Entry, write_private
+from infra.files import write_whole
+from infra.ledger import Entry
 from infra.processes import ProcessId, find_by_argument
 
 from .server import LOOPBACK, Launch, Note, wheel
@@ -34,7 +35,7 @@ class ValkeyServer:
         self._entry.secret = self._entry.secret or secrets.token_urlsafe(24)
         self.folder.mkdir(parents=True, exist_ok=True)
         users = f"user default off\nuser {CACHE_USER} on >{self._entry.secret} ~* &* +@all\n"
-        write_private(self.folder / "users.acl", users)
+        write_whole(self.folder / "users.acl", users, private=True)
         self._config.write_text(_configuration(self.folder, self._entry.port))
 
     def launch(self) -> Launch:

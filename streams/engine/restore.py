@@ -27,7 +27,7 @@ class Restorer:
         self._stage = stage
         self._bootstrap = bootstrap
         self._beat = beat
-        self._config = consumer_config(bootstrap, f"moodtape.{stage}.restore", **{"enable.partition.eof": False})
+        self._config = consumer_config(bootstrap, f"moodtape.{stage}.restore")
 
     def restore(self, cores: Sequence[PartitionCore], committed: dict[int, dict[str, int]]) -> None:
         """Fill fresh cores so that they stand at the committed offsets (partition -> topic -> offset)."""

@@ -18,6 +18,7 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from infra.errors import PoisonError, UserError
+from infra.files import write_whole
 from infra.log import get_logger
 from infra.metrics import TEXTS_SCORED
 from schemas.records import SentimentScore
@@ -116,10 +117,7 @@ def _problem(status: int, detail: str) -> Response:
 async def announced(data_dir: Path, url: str) -> AsyncIterator[None]:
     """Write the address for as long as the scorer listens; a newer scorer's is left alone."""
     path, entry = address_file(data_dir), msgspec.json.encode(Address(url, os.getpid()))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.write_bytes(entry)
-    draft.replace(path)
+    write_whole(path, entry.decode())
     try:
         yield
     finally:

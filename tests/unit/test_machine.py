@@ -10,7 +10,8 @@ import pytest
 
 from infra.endpoints import Endpoints, find_endpoints
 from infra.errors import ServiceUnavailable, UserError
-from infra.ledger import Entry, Ledger, write_private
+from infra.files import write_whole
+from infra.ledger import Entry, Ledger
 from infra.processes import ProcessId, find_by_argument
 from infra.services.control import plain_errors
 from infra.services.java import find_java, java_version
@@ -101,7 +102,7 @@ def test_the_ledger_keeps_what_it_was_told(tmp_path: Path) -> None:
 
 def test_a_damaged_ledger_is_told(tmp_path: Path) -> None:
     """A file that is no ledger is named, and nothing is guessed."""
-    write_private(tmp_path / "services.json", "[1, 2")
+    write_whole(tmp_path / "services.json", "[1, 2", private=True)
     with pytest.raises(UserError, match=r"services\.json is damaged"):
         Ledger.load(tmp_path)
 
@@ -110,7 +111,7 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     """A rewritten file keeps to its owner and leaves nothing beside it."""
     path = tmp_path / "x.json"
     path.write_text("old and longer")
-    write_private(path, "new")
+    write_whole(path, "new", private=True)
     assert path.read_text() == "new"
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [path]

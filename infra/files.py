@@ -1,0 +1,18 @@
+"""Files that are replaced whole: a reader sees the old content or the new, never half of one."""
+
+import os
+from pathlib import Path
+
+_OWNER_ONLY, _AS_UMASK_SAYS = 0o600, 0o666
+
+
+def write_whole(path: Path, text: str, *, private: bool = False) -> None:
+    """Replace a file atomically, its folder made where missing; ``private``: only its owner may read it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY if private else _AS_UMASK_SAYS)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)

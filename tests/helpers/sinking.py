@@ -3,7 +3,6 @@
 import contextlib
 import socket
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -37,6 +36,7 @@ from schemas.records import (
 )
 from schemas.topics import TOPIC_OF_RECORD, TOPICS, dead_letter_topic, partition_of
 from sinks.rows import TABLE_OF_TOPIC
+from tests.helpers.waiting import wait_for
 
 MINUTE = 60_000_000
 START = 1_650_000_000_000_000
@@ -159,10 +159,7 @@ def running(run: Callable[..., None], *args: Any) -> Iterator["Future[None]"]:
 
 def await_true(holds: Callable[[], Any], what: str, seconds: float = 90.0) -> None:
     """Ask until something holds; a server that does not answer yet is asked again."""
-    deadline = time.monotonic() + seconds
-    while not _asked(holds):
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s until {what}"
-        time.sleep(0.05)
+    wait_for(lambda: _asked(holds), what, seconds)
 
 
 def _asked(holds: Callable[[], Any]) -> bool:

@@ -4,9 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,7 @@ from schemas.deadletters import parse_dead_letter
 from schemas.records import RawQuote
 from schemas.topics import QUOTES, RAW_QUOTES, dead_letter_topic
 from tests.helpers.counting_stage import BUG_PRICE
+from tests.helpers.waiting import wait_for
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(240)]
 GROUP = "moodtape.quotes"
@@ -91,14 +91,6 @@ def drained(kafka: str) -> bool:
     """Whether the group stands at the ends of the raw topic."""
     ends, stands = log_ends(kafka, [RAW_QUOTES]), committed_offsets(kafka, GROUP, [RAW_QUOTES])
     return all(stands.get(key, 0) >= end for key, end in ends.items())
-
-
-def wait_for(holds: Callable[[], bool], what: str) -> None:
-    """Ask until it is so."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, f"waited {WAIT_SECONDS} s until {what}"
-        time.sleep(0.1)
 
 
 def numbers(kafka: str) -> dict[str, list[int]]:

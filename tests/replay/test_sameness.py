@@ -3,14 +3,13 @@
 import json
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.helpers.playing import Servers, digests, play
+from tests.helpers.waiting import wait_for
 
 from .cutting import cut
 
@@ -69,12 +68,14 @@ def test_killed_processes_give_the_same_tables(twelve_hours: Path, reference: di
 
 def kill_each(data_dir: Path, names: tuple[str, ...]) -> None:
     """Kill each process once it has work behind it, one after the other."""
-    wait_for(lambda: "produce-recording" in running_pids(data_dir), "the producer runs")
-    wait_for(lambda: set(names) <= running_pids(data_dir).keys(), "the processes run")
+    wait_for(lambda: "produce-recording" in running_pids(data_dir), "the producer runs", WAIT_SECONDS)
+    wait_for(lambda: set(names) <= running_pids(data_dir).keys(), "the processes run", WAIT_SECONDS)
     for name in names:
         pid = running_pids(data_dir)[name]
         os.kill(pid, signal.SIGKILL)
-        wait_for(lambda name=name, pid=pid: running_pids(data_dir).get(name, pid) != pid, f"{name} is back")  # type: ignore[misc]
+        wait_for(
+            lambda name=name, pid=pid: running_pids(data_dir).get(name, pid) != pid, f"{name} is back", WAIT_SECONDS
+        )  # type: ignore[misc]
 
 
 def running_pids(data_dir: Path) -> dict[str, int]:
@@ -84,11 +85,3 @@ def running_pids(data_dir: Path) -> dict[str, int]:
     except (OSError, ValueError):
         return {}
     return {row["name"]: row["pid"] for row in rows if row["running"]}
-
-
-def wait_for(holds: Callable[[], bool], what: str) -> None:
-    """Ask until it is so."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, f"waited {WAIT_SECONDS} s until {what}"
-        time.sleep(0.05)

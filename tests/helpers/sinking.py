@@ -1,13 +1,11 @@
-"""What the tests of sinks share: facts, a transactional writer, a sink in a thread, a gate before a server."""
+"""What the tests of sinks share: facts, a transactional writer, a sink in a thread."""
 
 import contextlib
-import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg
 from confluent_kafka import Producer, TopicPartition
@@ -190,55 +188,3 @@ def delete_records(bootstrap: str, topic: str, partition: int, before: int) -> N
     admin = admin_client(bootstrap)
     for future in admin.delete_records([TopicPartition(topic, partition, before)]).values():
         future.result(30)
-
-
-class Gate:
-    """A TCP relay before a server; closed, it cuts every connection and refuses new ones."""
-
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self._target = (parts.hostname, parts.port)
-        self._listener: socket.socket | None = None
-        self._pairs: list[tuple[socket.socket, socket.socket]] = []
-        self.port = 0
-        self.open()
-        user = parts.netloc.rpartition("@")[0]
-        self.url = parts._replace(netloc=f"{user}@127.0.0.1:{self.port}").geturl()
-
-    def open(self) -> None:
-        """Let connections through, at the same port as before."""
-        self._listener = socket.create_server(("127.0.0.1", self.port))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
-
-    def close(self) -> None:
-        """Cut everything."""
-        if self._listener is not None:
-            # A thread in accept() keeps a closed socket listening; shutdown wakes it.
-            self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
-        for sockets in self._pairs:
-            for each in sockets:
-                with contextlib.suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
-                each.close()
-        self._pairs.clear()
-
-    def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                near, _ = listener.accept()
-                far = socket.create_connection(self._target)
-            except OSError:
-                return
-            self._pairs.append((near, far))
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=self._relay, args=(source, sink), daemon=True).start()
-
-    @staticmethod
-    def _relay(source: socket.socket, sink: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65_536):
-                sink.sendall(data)
-        with contextlib.suppress(OSError):
-            sink.shutdown(socket.SHUT_RDWR)

@@ -1,12 +1,8 @@
-"""The API while its stores go and come: the database behind a wire that can be cut, Redis full, empty and away."""
+"""The API while its stores go and come: the database behind a relay, Redis full, empty and away."""
 
 import json
-import select
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from urllib.parse import urlsplit
 
 import httpx
@@ -20,60 +16,12 @@ from infra.settings import Settings
 from schemas.records import Quote, Sentiment
 from schemas.topics import QUOTES, SENTIMENT
 from sinks.latest import entry_of
+from tests.helpers.relay import Relay
 
 from .serving import MINUTE, NOON, Rows, running
 
 pytestmark = pytest.mark.services
 NOWHERE = "redis://127.0.0.1:9/0"
-
-
-class Wire:
-    """Forwards connections to a server until it is cut."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._target = (host, port)
-        self._listener: socket.socket | None = None
-        self._open: list[socket.socket] = []
-        self.port = 0
-        self.mend()
-
-    def mend(self) -> None:
-        """Listen, on the same port as before."""
-        listener = socket.create_server(("127.0.0.1", self.port))
-        self.port = listener.getsockname()[1]
-        self._listener = listener
-        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
-
-    def cut(self) -> None:
-        """Refuse connections and end those that there are."""
-        listener, self._listener = self._listener, None
-        for one in [listener, *self._open]:
-            if one is not None:
-                with suppress(OSError):
-                    one.shutdown(socket.SHUT_RDWR)
-                one.close()
-        self._open.clear()
-
-    def _accept(self, listener: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                near, _ = listener.accept()
-                far = socket.create_connection(self._target)
-                self._open += [near, far]
-                threading.Thread(target=self._forward, args=(near, far), daemon=True).start()
-
-    @staticmethod
-    def _forward(near: socket.socket, far: socket.socket) -> None:
-        other = {near: far, far: near}
-        with suppress(OSError, ValueError):
-            while True:
-                for one in select.select([near, far], [], [])[0]:
-                    data = one.recv(65536)
-                    if not data:
-                        raise OSError
-                    other[one].sendall(data)
-        for one in (near, far):
-            one.close()
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -95,24 +43,23 @@ def rows(database: str) -> Iterator[Rows]:
 def test_the_api_outlives_its_database(database: str, settings: Settings, rows: Rows) -> None:
     """Away it answers 503 problems and is not ready but alive; back again it answers as before, by itself."""
     rows.put("quote", symbol="TSLA", price=11.0, event_time=NOON)
-    address = urlsplit(database)
-    wire = Wire(address.hostname or "127.0.0.1", address.port or 5432)
-    through = database.replace(f":{address.port}/", f":{wire.port}/")
 
-    with running(create_app(settings, Endpoints("", through, NOWHERE))) as client:
+    with (
+        Relay.before(database) as relay,
+        running(create_app(settings, Endpoints("", relay.url_like(database), NOWHERE))) as client,
+    ):
 
         def quote() -> httpx.Response:
             return client.get("/api/v1/stocks/TSLA/quote")
 
         assert (quote().status_code, client.get("/readyz").status_code) == (200, 200)
-        wire.cut()
+        relay.cut()
         away = quote()
         unready = client.get("/readyz")
         alive = client.get("/livez")
-        wire.mend()
+        relay.mend()
         until(lambda: client.get("/readyz").status_code == 200)
         back = quote()
-    wire.cut()
 
     assert (away.status_code, away.json()["type"]) == (503, "urn:moodtape:problem:store-unavailable")
     assert away.headers["retry-after"] == "2"

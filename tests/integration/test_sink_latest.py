@@ -11,7 +11,8 @@ from schemas.codec import codec_for
 from schemas.records import Correlation, Sentiment
 from schemas.topics import QUOTES, SENTIMENT, partition_of
 from sinks.latest import CHANNEL, EXPIRE_SECONDS, GROUP, TOPICS, run_latest
-from tests.helpers.sinking import MINUTE, START, Gate, Writer, await_true, quote, running
+from tests.helpers.relay import Relay
+from tests.helpers.sinking import MINUTE, START, Writer, await_true, quote, running
 
 pytestmark = pytest.mark.services
 
@@ -74,21 +75,16 @@ def test_readers_are_told_what_changed(topics, endpoints, held, settings):
 
 def test_a_server_that_goes_away_is_waited_for(topics, endpoints, held, settings, cache):
     """Facts that come while Redis is away are written when it is back."""
-    writer, gate = Writer(topics), Gate(cache)
-    away = replace(endpoints, redis=gate.url)
-    try:
-        with running(run_latest, settings, away) as future:
-            writer.facts([quote("TSLA", 1)])
-            await_true(lambda: held.exists("quote:TSLA"), "the first fact is written")
-            gate.close()
-            writer.facts([quote("TSLA", 2), quote("GME", 2)])
-            with writer.transaction():
-                old = Sentiment(symbol="TSLA", interval=60, start=START, event_time=START + MINUTE)
-                writer.put(SENTIMENT, partition_of("TSLA"), b"TSLA", codec_for(SENTIMENT).encode(old))
-            gate.open()
-            await_true(lambda: drained(topics), "the rest is written")
-            assert future.running()
-    finally:
-        gate.close()
+    writer = Writer(topics)
+    with Relay.before(cache) as relay, running(run_latest, settings, replace(endpoints, redis=relay.url_like(cache))):
+        writer.facts([quote("TSLA", 1)])
+        await_true(lambda: held.exists("quote:TSLA"), "the first fact is written")
+        relay.cut()
+        writer.facts([quote("TSLA", 2), quote("GME", 2)])
+        with writer.transaction():
+            old = Sentiment(symbol="TSLA", interval=60, start=START, event_time=START + MINUTE)
+            writer.put(SENTIMENT, partition_of("TSLA"), b"TSLA", codec_for(SENTIMENT).encode(old))
+        relay.mend()
+        await_true(lambda: drained(topics), "the rest is written")
     assert held.hget("quote:TSLA", "event_time") == str(START + 2 * MINUTE)
     assert held.exists("quote:GME", "sentiment:TSLA:60") == 2

@@ -18,10 +18,10 @@ from schemas.records import Mention, Quote, ScoredPost
 from schemas.topics import BARS, MENTIONS, QUOTES, TOPIC_OF_RECORD, partition_of
 from sinks.rows import TABLE_OF_TOPIC
 from sinks.timescale import GROUP, run_timescale
+from tests.helpers.relay import Relay
 from tests.helpers.sinking import (
     MINUTE,
     START,
-    Gate,
     Writer,
     await_true,
     delete_records,
@@ -175,25 +175,25 @@ def test_refused_and_unreadable_records_become_dead_letters(topics, here, quick)
 
 def test_a_database_that_goes_away_is_waited_for(topics, here, quick):
     """Connections cut in the middle, refused for a while, then accepted: every fact is a row once."""
-    writer, gate = Writer(topics), Gate(here.database)
+    writer = Writer(topics)
     records = [quote(f"S{n % 60}", n) for n in range(4000)]
-    try:
-        with sink(quick, replace(here, database=gate.url)) as future:
-            writer.facts(records[:2000])
-            await_true(lambda: len(rows(here.database, "quote")) > 0, "it has begun")
-            gate.close()
-            writer.facts(records[2000:])
-            gate.open()
-            await_true(lambda: len(rows(here.database, "quote")) > 2000, "it goes on")
-            with psycopg.connect(here.database, autocommit=True) as connection:
-                connection.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                )
-            await_true(lambda: stored_to_end(topics, here.database), "all is stored")
-            assert future.running()
-    finally:
-        gate.close()
+    with (
+        Relay.before(here.database) as relay,
+        sink(quick, replace(here, database=relay.url_like(here.database))) as future,
+    ):
+        writer.facts(records[:2000])
+        await_true(lambda: len(rows(here.database, "quote")) > 0, "it has begun")
+        relay.cut()
+        writer.facts(records[2000:])
+        relay.mend()
+        await_true(lambda: len(rows(here.database, "quote")) > 2000, "it goes on")
+        with psycopg.connect(here.database, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        await_true(lambda: stored_to_end(topics, here.database), "all is stored")
+        assert future.running()
     assert_stored_once(here.database, records)
 
 

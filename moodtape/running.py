@@ -17,24 +17,30 @@ from producers.ticks import TICK_SECONDS, write_ticks
 
 from .pipeline import children
 from .supervisor import Child, Supervisor
+from .tending import ServerTender
 
 TURN_SECONDS = 0.2
+SERVERS_SECONDS = 30.0
 Note = Callable[[str], None]
 
 
 class Running:
-    """The pipeline while it runs: servers up, topics and tables there, processes tended."""
+    """The pipeline while it runs: servers up, topics and tables there, processes and servers tended."""
 
-    def __init__(self, supervisor: Supervisor, endpoints: Endpoints, stop: threading.Event) -> None:
+    def __init__(
+        self, supervisor: Supervisor, servers: ServerTender, endpoints: Endpoints, stop: threading.Event
+    ) -> None:
         self.supervisor = supervisor
+        self._servers = servers
         self.endpoints = endpoints
         self.stopping = stop
         self._producer = plain_producer(endpoints.kafka)
         self._next_tick = 0.0
 
     def turn(self) -> bool:
-        """Tend the processes for a moment; False once a signal asked to stop."""
+        """Tend processes and servers for a moment; False once a signal asked to stop."""
         self.supervisor.tend()
+        self._servers.look()
         if time.monotonic() >= self._next_tick:
             self._next_tick = time.monotonic() + TICK_SECONDS
             write_ticks(self._producer)
@@ -49,6 +55,7 @@ def running(settings: Settings, workers: int, producers: Sequence[Child], note: 
         signal.signal(number, lambda *_: stop.set())
     supervisor = Supervisor(settings)
     supervisor.take_over()
+    servers = ServerTender(settings)
     up_before = servers_are_up(settings)
     try:
         note("servers: starting (the first time they are downloaded)")
@@ -58,10 +65,11 @@ def running(settings: Settings, workers: int, producers: Sequence[Child], note: 
         migrate(endpoints.database)
         note("processes: starting")
         supervisor.start([*children(settings, workers), *producers])
-        yield Running(supervisor, endpoints, stop)
+        yield Running(supervisor, servers, endpoints, stop)
     finally:
         note("stopping")
         supervisor.stop()
+        servers.wait(SERVERS_SECONDS)
         if not up_before:
             stop_services(settings)
 

@@ -28,6 +28,7 @@ from confluent_kafka import Message
 from infra.clock import now_micros
 from infra.endpoints import Endpoints
 from infra.errors import FatalError, TransientError
+from infra.failpoints import failpoint
 from infra.log import get_logger
 from infra.metrics import Health, serve_health
 from infra.settings import Settings
@@ -161,7 +162,9 @@ class LatestStore:
         """
         entries = newest(_entries(chunk.messages))
         if entries:
+            failpoint("before-write")
             self._guarded(lambda: self._write(entries))
+            failpoint("after-write")
         return True
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from psycopg import sql
 from infra.clock import now_micros
 from infra.endpoints import Endpoints
 from infra.errors import FatalError, TransientError
+from infra.failpoints import failpoint
 from infra.log import get_logger
 from infra.metrics import COMMIT_SECONDS, Health, serve_health
 from infra.migrate import check_schema
@@ -107,8 +108,10 @@ class TimescaleStore:
                     raise psycopg.Rollback
                 # Before the ledger moves: a letter may be written twice, but never be missing.
                 self._letters.send([*batch.given_up, *self._store(connection, batch)])
+                failpoint("before-commit")
         except psycopg.Error as error:
             raise self._failed(error) from error
+        failpoint("after-commit")
         return ours
 
     def close(self) -> None:
@@ -189,6 +192,7 @@ def _copy(connection: psycopg.Connection, table: Table, rows: Sequence[Row]) -> 
             copying.set_types(table.types)
             for row in part:
                 copying.write_row(row.values)
+            failpoint("copying")
 
     return [
         GivenUp(row.message, "refused", type(error).__name__, error.diag.message_primary or str(error))

@@ -61,7 +61,10 @@ class KafkaServer:
         self._entry.secret = self._entry.secret or self._formatted_as() or _cluster_id()
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "log4j2.properties").write_text(_LOGGING)
-        self._properties.write_text(server_properties(self.folder, self._entry))
+        own = self.folder / "overrides.properties"
+        # Of a key that stands there twice Java takes the last.
+        more = own.read_text() if own.exists() else ""
+        self._properties.write_text(server_properties(self.folder, self._entry) + more)
         self._java = [str(program), *_flags(version, self.folder), "-cp", os.pathsep.join(map(str, jars))]
         if self._formatted_as() is None:
             self._format()

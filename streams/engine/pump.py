@@ -10,6 +10,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from infra import metrics
 from infra.clock import Now
 from infra.errors import FatalError
+from infra.failpoints import failpoint
 from infra.kafka import consumer_config, is_fatal
 from infra.log import get_logger
 from infra.settings import Settings
@@ -17,7 +18,6 @@ from streams.stage import Stage
 
 from .chunks import Chunk, Finished, Handover, Owned
 from .core import PartitionCore, group_of
-from .failpoints import failpoint
 from .messages import entry_of
 from .restore import Restorer
 from .transactions import Transactions

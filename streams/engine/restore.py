@@ -7,6 +7,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from infra import metrics
 from infra.errors import FatalError
+from infra.failpoints import failpoint
 from infra.kafka import consumer_config, is_fatal
 from infra.log import get_logger
 from infra.offsets import log_ends
@@ -109,6 +110,7 @@ class Restorer:
         progressed = time.monotonic()
         while left:
             self._beat()
+            failpoint("restoring")
             messages = consumer.consume(2000, 0.05)
             for message in messages:
                 error = message.error()

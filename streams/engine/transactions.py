@@ -8,13 +8,13 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from infra import metrics
 from infra.errors import FatalError
+from infra.failpoints import failpoint
 from infra.kafka import producer_config
 from infra.log import get_logger
 from schemas.topics import state_topic
 
 from .chunks import Finished
 from .core import Output
-from .failpoints import failpoint
 
 _log = get_logger(__name__)
 CALL_SECONDS = 10.0

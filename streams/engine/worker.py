@@ -20,6 +20,7 @@ from mode import Service
 from infra.clock import now_micros
 from infra.endpoints import Endpoints
 from infra.errors import FatalError
+from infra.failpoints import failpoint
 from infra.instances import claim_instance
 from infra.log import get_logger
 from infra.metrics import Health, serve_health
@@ -27,7 +28,6 @@ from infra.settings import Settings
 from streams.stage import Stage
 
 from .chunks import Chunk, Finished, Handover
-from .failpoints import failpoint
 from .pump import Pump
 
 _log = get_logger(__name__)

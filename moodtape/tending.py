@@ -1,0 +1,76 @@
+"""Starts the embedded servers of a data folder again when they die, beside the loop that tends the processes."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from infra.endpoints import SERVERS, external_urls
+from infra.errors import MoodtapeError
+from infra.ledger import Ledger
+from infra.log import get_logger
+from infra.services import start_services
+from infra.settings import Settings
+
+_log = get_logger(__name__)
+LOOK_SECONDS = 1.0
+FIRST_DELAY_SECONDS = 1.0
+MOST_DELAY_SECONDS = 10.0
+
+
+class ServerTender:
+    """Looks once a second which servers died, and starts them in a thread, since Kafka takes seconds to answer.
+
+    A server that ``moodtape down`` stopped is left alone: the ledger holds no process of it. External servers are
+    somebody else's.
+
+    Args:
+        start: brings up what does not run, or raises a ``MoodtapeError``.
+        monotonic: seconds.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        start: Callable[[Settings], object] = start_services,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._start = start
+        self._monotonic = monotonic
+        self._ours = [name for name in SERVERS if name not in external_urls(settings)]
+        self._thread: threading.Thread | None = None
+        self._due = 0.0
+        self._delay = FIRST_DELAY_SECONDS
+
+    def look(self) -> None:
+        """Called often; does something once a second."""
+        if not self._ours or self._monotonic() < self._due or (self._thread is not None and self._thread.is_alive()):
+            return
+        self._due = self._monotonic() + LOOK_SECONDS
+        dead = self.dead()
+        if dead:
+            _log.warning("servers died, starting them again", servers=dead)
+            self._thread = threading.Thread(target=self._bring_back, name="servers", daemon=True)
+            self._thread.start()
+
+    def wait(self, seconds: float) -> None:
+        """Let a start that is under way finish, so that a stop afterwards finds what it started."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    def dead(self) -> list[str]:
+        """Names of the embedded servers that were started and whose process is gone."""
+        entries = Ledger.load(self._settings.data_dir).entries
+        known = {name: entries[name] for name in self._ours if name in entries}
+        return [name for name, entry in known.items() if entry.process is not None and not entry.running()]
+
+    def _bring_back(self) -> None:
+        try:
+            self._start(self._settings)
+        except MoodtapeError as error:
+            # A full disk, say: it may have room later.
+            _log.error("servers not started", error=str(error), again_in_seconds=self._delay)
+            self._due = self._monotonic() + self._delay
+            self._delay = min(self._delay * 2, MOST_DELAY_SECONDS)
+        else:
+            self._delay = FIRST_DELAY_SECONDS

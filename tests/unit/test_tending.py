@@ -1,0 +1,66 @@
+"""Which embedded servers are started again, and when."""
+
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from infra.errors import ServiceUnavailable
+from infra.ledger import Ledger
+from infra.processes import ProcessId
+from infra.settings import Settings
+from moodtape.tending import ServerTender
+
+WAIT_SECONDS = 30.0
+
+
+def folder_of(tmp_path: Path, **processes: ProcessId | None) -> Settings:
+    """A data folder whose ledger says that these processes were started."""
+    ledger = Ledger.load(tmp_path)
+    for name, process in processes.items():
+        ledger.entry(name).started_as(process)
+    ledger.save()
+    return Settings(data_dir=tmp_path)
+
+
+@pytest.fixture
+def gone() -> ProcessId:
+    """A process that has ended."""
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    process = ProcessId.of(child.pid)
+    assert process is not None
+    child.communicate(b"\n")
+    return process
+
+
+def test_only_what_died_is_dead(tmp_path: Path, gone: ProcessId) -> None:
+    """A living server is none, nor is one that was stopped, nor one that was never started."""
+    settings = folder_of(tmp_path, kafka=gone, postgres=ProcessId.of(os.getpid()), valkey=None)
+    assert ServerTender(settings).dead() == ["kafka"]
+
+
+def test_an_external_server_is_somebody_elses(tmp_path: Path, gone: ProcessId) -> None:
+    """What the settings name elsewhere is not started here, whatever the ledger says."""
+    settings = folder_of(tmp_path, kafka=gone).model_copy(update={"kafka_bootstrap": "elsewhere:9092"})
+    assert ServerTender(settings).dead() == []
+
+
+def test_a_start_that_fails_is_tried_again_less_and_less_often(tmp_path: Path, gone: ProcessId) -> None:
+    """The pauses between two attempts double up to ten seconds."""
+    now, starts = 0.0, []
+
+    def start(_: Settings) -> None:
+        starts.append(now)
+        raise ServiceUnavailable("no room")
+
+    tender = ServerTender(folder_of(tmp_path, kafka=gone), start, lambda: now)
+    while now < 60:
+        tender.look()
+        tender.wait(WAIT_SECONDS)
+        now += 0.5
+    pauses = [round(b - a) for a, b in pairwise(starts)]
+    assert pauses[:5] == [1, 2, 4, 8, 10]
+    assert set(pauses[4:]) == {10}

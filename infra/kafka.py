@@ -1,6 +1,8 @@
 """Settings of the librdkafka clients, in one place: what every producer, consumer and admin client of ours uses."""
 
 import logging
+import re
+import time
 from typing import Any
 
 from confluent_kafka import KafkaError, Producer
@@ -8,13 +10,44 @@ from confluent_kafka.admin import AdminClient
 
 # librdkafka's default partitioner is CRC32 and would break co-partitioning with Java's client.
 PARTITIONER = "murmur2_random"
+_REPEAT_SECONDS = 30.0
+_NUMBER = re.compile(r"\d+")
+
+
+class Sparing(logging.Filter):
+    """Lets a message pass once in half a minute, whatever the numbers in it.
+
+    While a broker is away, each client of librdkafka says so at each attempt.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a message is news."""
+        now, text = time.monotonic(), _NUMBER.sub("", record.getMessage())
+        if now - self._said.get(text, -_REPEAT_SECONDS) < _REPEAT_SECONDS:
+            return False
+        self._said[text] = now
+        return True
+
+
 _client_log = logging.getLogger("librdkafka")
 _client_log.setLevel(logging.ERROR)
+_client_log.addFilter(Sparing())
 
 
 def client_config(bootstrap: str) -> dict[str, Any]:
     """Settings shared by every client."""
-    return {"bootstrap.servers": bootstrap, "log_level": 3, "logger": _client_log, "socket.keepalive.enable": True}
+    return {
+        "bootstrap.servers": bootstrap,
+        "log_level": 3,
+        "logger": _client_log,
+        "socket.keepalive.enable": True,
+        # The default of ten seconds would be most of the time that a broker's return takes to be noticed.
+        "reconnect.backoff.max.ms": 1000,
+    }
 
 
 def producer_config(bootstrap: str, **extra: Any) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from .java import find_java
 from .server import LOOPBACK, Launch, Note
 
 _MESSAGE_BYTES = 8 * 1024 * 1024 + 64 * 1024  # the largest snapshot and its batch's header
+_SESSION_MS = 10_000
+_HEARTBEAT_MS = 2_000
 _OFFSETS_RETENTION_MINUTES = 400 * 24 * 60  # a laptop that slept for months must not read its topics again
 _ASK_SECONDS = 1.0
 
@@ -127,6 +129,11 @@ def server_properties(folder: Path, entry: Entry) -> str:
         "share.coordinator.state.topic.replication.factor": 1,
         "share.coordinator.state.topic.min.isr": 1,
         "group.initial.rebalance.delay.ms": 0,
+        # Members of the newer protocol are given up as soon as those of the classic one; the defaults say 45 s.
+        "group.consumer.min.session.timeout.ms": _SESSION_MS,
+        "group.consumer.session.timeout.ms": _SESSION_MS,
+        "group.consumer.min.heartbeat.interval.ms": _HEARTBEAT_MS,
+        "group.consumer.heartbeat.interval.ms": _HEARTBEAT_MS,
         # After kill -9 the controller waits for the dead session: 3 s instead of 9.
         "broker.session.timeout.ms": 3000,
         "broker.heartbeat.interval.ms": 500,

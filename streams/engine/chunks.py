@@ -57,6 +57,7 @@ class Handover:
         self._finished: deque[Finished] = deque()
         self._arrived = threading.Event()
         self.failure: BaseException | None = None
+        self.waiting = False  # the agent waits for a server that is away; no reason to end the process
 
     def put(self, finished: Finished) -> None:
         """Called by the agent."""

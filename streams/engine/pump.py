@@ -19,14 +19,16 @@ from streams.stage import Stage
 from .chunks import Chunk, Finished, Handover, Owned
 from .core import PartitionCore, group_of
 from .messages import entry_of
+from .progress import Look, Progress, report_lag
 from .restore import Restorer
-from .transactions import Transactions
+from .transactions import CALL_SECONDS, Transactions
 
 _log = get_logger(__name__)
 POLL_SECONDS = 0.02
 DRAIN_SECONDS = 2.0
 PATIENCE_SECONDS = 30.0
-LAG_EVERY_SECONDS = 5.0
+LOOK_EVERY_SECONDS = 3.0
+PENDING_CHUNKS = 1000
 
 
 class Pump:
@@ -58,9 +60,12 @@ class Pump:
         self._pending: list[Finished] = []
         self._pending_since: float | None = None
         self._next_commit = 0.0
-        self._next_lag = 0.0
+        self._next_look = 0.0
         self._paused = False
         self._beaten = time.monotonic()
+        self._read_at = time.monotonic()
+        self._finished = 0
+        self._progress = Progress(settings.stall_seconds)
         self.assigned = False
         self._eager = settings.group_protocol == "classic"
         self._restorer = Restorer(bootstrap, stage.name, self.beat)
@@ -103,25 +108,25 @@ class Pump:
         self._consumer.subscribe(
             list(self._stage.inputs), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lost
         )
-        try:
-            while not self._stop.is_set():
-                self._turn()
-            self._give_up(list(self._owned.values()))
-        finally:
-            self._owned.clear()
-            self._consumer.close()
+        while not self._stop.is_set():
+            self._turn()
+        self._give_up(list(self._owned.values()))
+        self._owned.clear()
+        # Only here: after an error the process ends, and closing could hang in the rebalance that failed.
+        self._consumer.close()
 
     def _turn(self) -> None:
         self.beat()
         self._check_failure()
         messages = self._poll()
         if messages:
+            self._read_at = time.monotonic()
             self._hand_out(messages)
         elif not self._paused:
             self._note_markers()
         self._commit_if_due()
         self._make_room()
-        self._report_lag()
+        self._watch()
 
     def _poll(self) -> list[Message]:
         messages: list[Message] = self._consumer.consume(
@@ -179,25 +184,30 @@ class Pump:
 
     def _make_room(self) -> None:
         """Bound what is in flight: wait a little, then pause the partitions and keep polling."""
-        limit = self._stage.chunks_in_flight
-        if self._in_flight() >= limit and not self._paused:
+        if self._load() >= 1 and not self._paused:
             deadline = time.monotonic() + 1.0
-            while self._in_flight() >= limit and time.monotonic() < deadline:
+            while self._load() >= 1 and time.monotonic() < deadline:
                 self._handover.wait(0.05)
                 self._commit_if_due()
-            if self._in_flight() >= limit:
+            if self._load() >= 1:
                 self._consumer.pause(self._consumer.assignment())
                 self._paused = True
-        elif self._paused and self._in_flight() < limit // 2:
+        elif self._paused and self._load() < 0.5:
             self._consumer.resume(self._consumer.assignment())
             self._paused = False
 
-    def _in_flight(self) -> int:
-        return sum(owned.in_flight for owned in self._owned.values())
+    def _load(self) -> float:
+        """How full this worker is: 1 = nothing more may be read.
+
+        What waits for its transaction takes room too: while none can be committed, reading stops.
+        """
+        in_flight = sum(owned.in_flight for owned in self._owned.values())
+        return max(in_flight / self._stage.chunks_in_flight, len(self._pending) / PENDING_CHUNKS)
 
     def _collect(self) -> None:
         for item in self._handover.take():
             item.owned.in_flight -= 1
+            self._finished += 1
             if item.owned.live:
                 self._pending.append(item)
 
@@ -229,7 +239,7 @@ class Pump:
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self.beat()
         numbers = self._co_partitioned(partitions)
-        offsets = consumer.committed(partitions, timeout=30) if partitions else []
+        offsets = self._committed(consumer, partitions)
         committed: dict[int, dict[str, int]] = {number: {} for number in numbers}
         for tp in offsets:
             if tp.offset >= 0:
@@ -251,6 +261,17 @@ class Pump:
         self._paused = False
         self.assigned = True
         _log.info("assigned", stage=self._stage.name, partitions=numbers)
+
+    def _committed(self, consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """Where the group stands. The broker does not tell before a dead worker's open transaction has timed out."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            self.beat()
+            try:
+                return consumer.committed(partitions, timeout=CALL_SECONDS) if partitions else []
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError._TIMED_OUT or time.monotonic() > deadline:
+                    raise FatalError(f"where the group stands is not known: {error.args[0].str()}") from error
 
     def _co_partitioned(self, partitions: Sequence[TopicPartition]) -> list[int]:
         by_topic = {topic: {tp.partition for tp in partitions if tp.topic == topic} for topic in self._stage.inputs}
@@ -301,21 +322,23 @@ class Pump:
         if failure is not None:
             raise FatalError(f"agent: {failure!r}") from failure
 
-    def _report_lag(self) -> None:
-        if time.monotonic() < self._next_lag:
+    def _watch(self) -> None:
+        """Show the lag, and end the process when it has input but does nothing with it."""
+        now = time.monotonic()
+        if now < self._next_look:
             return
-        self._next_lag = time.monotonic() + LAG_EVERY_SECONDS
-        for owned in self._owned.values():
-            for topic in self._stage.inputs:
-                self._report_lag_of(owned, topic)
-
-    def _report_lag_of(self, owned: Owned, topic: str) -> None:
-        try:
-            _, high = self._consumer.get_watermark_offsets(TopicPartition(topic, owned.partition), cached=True)
-        except KafkaException:
-            return
-        if high >= 0:
-            lag = max(0, high - owned.committed.get(topic, 0))
-            metrics.CONSUMER_LAG.labels(topic, str(owned.partition)).set(lag)
-        if owned.core.watermark is not None:
-            metrics.WATERMARK.labels(str(owned.partition)).set(owned.core.watermark / 1e6)
+        self._next_look = now + LOOK_EVERY_SECONDS
+        owned = list(self._owned.values())
+        lag = report_lag(
+            self._consumer, owned, self._stage.inputs, ask=now - self._read_at > self._settings.stall_seconds
+        )
+        seen = Look(
+            lag=lag,
+            committed=sum(sum(item.committed.values()) for item in owned),
+            in_flight=sum(item.in_flight for item in owned),
+            finished=self._finished,
+            waiting=self._handover.waiting,
+        )
+        problem = self._progress.look(now, seen)
+        if problem is not None:
+            raise FatalError(problem)

@@ -17,7 +17,7 @@ from .chunks import Finished
 from .core import Output
 
 _log = get_logger(__name__)
-CALL_SECONDS = 10.0
+CALL_SECONDS = 5.0
 TRANSACTION_TIMEOUT_MS = 10_000
 RETRY_SECONDS = 30.0
 

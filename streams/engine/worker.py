@@ -32,7 +32,8 @@ from .pump import Pump
 
 _log = get_logger(__name__)
 # send_offsets_to_transaction ignores its timeout and may hang for ever after a broker restart.
-SILENCE_SECONDS = 25.0
+# Longer than any call of the client that keeps its time-out.
+SILENCE_SECONDS = 12.0
 STOP_SECONDS = 8.0
 _NO_ANSWERS: Mapping[str, Any] = {}
 
@@ -44,7 +45,7 @@ class _NoKafka(BootStrategy):  # type: ignore[misc]  # Faust is untyped here
     enable_web = False
 
 
-async def process_chunk(stage: Stage, chunk: Chunk) -> Finished:
+async def process_chunk(stage: Stage, chunk: Chunk, handover: Handover) -> Finished:
     """What the agent does with a chunk: decode, ask for scores, fold. Nothing, if its partition was given up."""
     owned = chunk.owned
     if not owned.live:
@@ -55,7 +56,11 @@ async def process_chunk(stage: Stage, chunk: Chunk) -> Finished:
     if stage.ask is not None:
         questions = core.questions(decoded)
         if questions:
-            answers = await stage.ask(questions)
+            handover.waiting = True
+            try:
+                answers = await stage.ask(questions)
+            finally:
+                handover.waiting = False
     outputs = core.run(chunk.entries, decoded, answers) if chunk.entries else []
     core.offsets[chunk.topic] = chunk.end
     state: list[tuple[str, bytes | None]] = list(core.position())
@@ -145,7 +150,7 @@ def run_stage(stage: Stage, settings: Settings, endpoints: Endpoints) -> None:
     async def _agent(chunks: Any) -> None:
         async for chunk in chunks:
             try:
-                finished = await process_chunk(stage, chunk)
+                finished = await process_chunk(stage, chunk, handover)
             except asyncio.CancelledError:
                 raise
             except BaseException as error:  # Faust would acknowledge and go on

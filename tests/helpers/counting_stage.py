@@ -1,9 +1,12 @@
 """A stage for tests of the engine: numbers the prices of each symbol, so that a lost or repeated one shows.
 
 ``python -m tests.helpers.counting_stage`` runs one worker of it with the environment's settings. A price of 13 is
-a bug; every output carries the running number of its symbol, kept in the snapshots.
+a bug, one of 14 hangs where ``COUNTING_HANGS`` is set; every output carries the running number of its symbol, kept in
+the snapshots.
 """
 
+import os
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +21,7 @@ from streams.engine.worker import run_stage
 from streams.stage import Emit, Fold, Stage
 
 BUG_PRICE = 13.0
+HANG_PRICE = 14.0
 
 
 class CountingFold(Fold):
@@ -31,6 +35,8 @@ class CountingFold(Fold):
         """The price, with its number as the sequence."""
         if record.price == BUG_PRICE:
             raise ZeroDivisionError("a price of 13")
+        if record.price == HANG_PRICE and "COUNTING_HANGS" in os.environ:
+            threading.Event().wait()
         number = self._counts.get(record.symbol, 0) + 1
         self._counts[record.symbol] = number
         self._changed[record.symbol] = None

@@ -12,6 +12,7 @@ import pytest
 from confluent_kafka import Message
 
 from infra.endpoints import Endpoints
+from infra.errors import FatalError
 from infra.kafka import plain_producer
 from infra.offsets import committed_offsets, log_ends, read_to_end
 from infra.services import start_services, stop_services
@@ -22,7 +23,7 @@ from schemas.codec import codec_for, encode
 from schemas.deadletters import parse_dead_letter
 from schemas.records import RawQuote
 from schemas.topics import QUOTES, RAW_QUOTES, dead_letter_topic
-from tests.helpers.counting_stage import BUG_PRICE
+from tests.helpers.counting_stage import BUG_PRICE, HANG_PRICE
 from tests.helpers.waiting import wait_for
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(240)]
@@ -132,6 +133,58 @@ def test_a_second_worker_takes_half_and_either_may_die(workers: Workers) -> None
     first.send_signal(signal.SIGKILL)
     wait_for(lambda: drained(workers.kafka), "the second worker is through")
     assert_each_once(workers.kafka, 1200)
+
+
+def test_members_of_the_cooperative_protocol_come_and_go(workers: Workers) -> None:
+    """Without static names and with the broker's own assignor: join, leave and SIGKILL under load."""
+    protocol = {"MOODTAPE_GROUP_PROTOCOL": "consumer"}
+    first = workers.start(**protocol)
+    feed(workers.kafka, 600)
+    wait_for(lambda: drained(workers.kafka), "the first worker is through")
+    leaving = workers.start(**protocol)
+    wait_for(lambda: '"event": "assigned"' in workers.log(1), "the second has its part")
+    feed(workers.kafka, 600, first=600)
+    leaving.send_signal(signal.SIGTERM)
+    assert leaving.wait(WAIT_SECONDS) == 0
+    last = workers.start(**protocol)
+    feed(workers.kafka, 600, first=1200)
+    wait_for(lambda: '"event": "assigned"' in workers.log(2), "the third has its part")
+    first.send_signal(signal.SIGKILL)
+    wait_for(lambda: drained(workers.kafka), "the third worker is through")
+    assert_each_once(workers.kafka, 1800)
+    last.send_signal(signal.SIGTERM)  # the group must be empty for members of the other protocol
+    assert last.wait(WAIT_SECONDS) == 0
+
+
+def test_a_fold_that_hangs_ends_the_worker(workers: Workers) -> None:
+    """An agent that finishes nothing blocks the event loop; the Kafka thread sees it and ends the process."""
+    producer = plain_producer(workers.kafka)
+    fact = RawQuote(source="x", symbol="S00", event_time=0, ingest_time=0, price=HANG_PRICE)
+    producer.produce(RAW_QUOTES, encode(fact), b"S00")
+    assert producer.flush(30) == 0
+    hanging = workers.start(MOODTAPE_STALL_SECONDS="5", COUNTING_HANGS="1")
+    assert hanging.wait(WAIT_SECONDS) == FatalError.exit_code
+    assert "the agent has finished none of" in workers.log(0)
+    workers.start()
+    wait_for(lambda: drained(workers.kafka), "the next worker is through")
+    assert_each_once(workers.kafka, 1)
+
+
+def test_a_second_signal_ends_at_once(workers: Workers) -> None:
+    """While the first signal waits for a fold that never returns, the second one does not."""
+    producer = plain_producer(workers.kafka)
+    fact = RawQuote(source="x", symbol="S00", event_time=0, ingest_time=0, price=HANG_PRICE)
+    hanging = workers.start(MOODTAPE_COMMIT_INTERVAL_MS="5000")
+    feed(workers.kafka, 300)
+    wait_for(lambda: '"event": "assigned"' in workers.log(0), "the worker is at work")
+    producer.produce(RAW_QUOTES, encode(fact), b"S00")
+    assert producer.flush(30) == 0
+    hanging.send_signal(signal.SIGTERM)
+    hanging.send_signal(signal.SIGTERM)
+    assert hanging.wait(WAIT_SECONDS) in (0, 143)
+    workers.start()
+    wait_for(lambda: drained(workers.kafka), "the next worker is through")
+    assert_each_once(workers.kafka, 301)
 
 
 def test_a_zombie_is_fenced(workers: Workers) -> None:

@@ -105,6 +105,10 @@ def test_kafka_is_set_as_the_embedded_one_where_it_matters(compose: dict[str, An
         "transaction.state.log.num.partitions",
         "transaction.abort.timed.out.transaction.cleanup.interval.ms",
         "group.initial.rebalance.delay.ms",
+        "group.consumer.min.session.timeout.ms",
+        "group.consumer.session.timeout.ms",
+        "group.consumer.min.heartbeat.interval.ms",
+        "group.consumer.heartbeat.interval.ms",
     ):
         assert container["KAFKA_" + key.upper().replace(".", "_")] == embedded[key]
 

@@ -1,6 +1,7 @@
 """What a machine may lack, and how it is told: Java, packages, room; and processes told from strangers."""
 
 import errno
+import logging
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from infra.endpoints import Endpoints, find_endpoints
 from infra.errors import ServiceUnavailable, UserError
 from infra.files import write_whole
+from infra.kafka import Sparing
 from infra.ledger import Entry, Ledger
 from infra.processes import ProcessId, find_by_argument
 from infra.services.control import plain_errors
@@ -126,3 +128,11 @@ def test_settings_name_servers_before_the_folder(tmp_path: Path) -> None:
     with pytest.raises(ServiceUnavailable, match=r"kafka is not running .* `moodtape up"):
         find_endpoints(inside)
     assert not Entry().running()
+
+
+def test_a_client_that_cannot_connect_says_so_once() -> None:
+    """Librdkafka repeats itself with other ports and times at each attempt; other messages pass."""
+    sparing = Sparing()
+    texts = ["Connect to 127.0.0.1:9092 failed (after 3ms)", "Connect to 127.0.0.1:9092 failed (after 17ms)", "fenced"]
+    records = [logging.LogRecord("librdkafka", logging.ERROR, "", 0, text, (), None) for text in texts]
+    assert [sparing.filter(record) for record in records] == [True, False, True]

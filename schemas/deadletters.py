@@ -1,7 +1,9 @@
 """Dead letters: the headers that say where a record failed, why, and who gave it up.
 
 A dead letter keeps key, value and headers of the original byte for byte; the headers below are appended.
-Where a record failed more than once the last header of a name counts, as everywhere in Kafka.
+A letter that is redriven goes back to the topic of its original with the original's headers and six of ours: where
+the original stands, which try this is, who tries, and when it failed first. If it fails again its letter has the
+same identity and the number of that try.
 """
 
 from collections.abc import Sequence
@@ -32,6 +34,7 @@ DEAD_LETTER_HEADERS = (
     GROUP_HEADER,
     FAILED_AT_HEADER,
 )
+REDRIVEN_HEADERS = (TOPIC_HEADER, PARTITION_HEADER, OFFSET_HEADER, ATTEMPTS_HEADER, GROUP_HEADER, FAILED_AT_HEADER)
 MAX_MESSAGE = 500
 
 
@@ -111,12 +114,12 @@ def parse_dead_letter(headers: Sequence[tuple[str, bytes]] | None) -> DeadLetter
     Raises:
         NotADeadLetter: a header is missing or is not what it should be.
     """
-    last = {name: index for index, (name, _) in enumerate(headers or ()) if name in DEAD_LETTER_HEADERS}
+    headers = headers or ()
+    last = _last_of(headers, DEAD_LETTER_HEADERS)
     missing = [name for name in DEAD_LETTER_HEADERS if name not in last]
-    if headers is None or missing:
+    if missing:
         raise NotADeadLetter(f"no header {', '.join(missing)}")
-    texts = {name: (headers[index][1] or b"").decode(errors="replace") for name, index in last.items()}
-    ours = set(last.values())
+    texts = _texts(headers, last)
     try:
         return DeadLetter(
             topic=texts[TOPIC_HEADER],
@@ -129,15 +132,101 @@ def parse_dead_letter(headers: Sequence[tuple[str, bytes]] | None) -> DeadLetter
             attempts=int(texts[ATTEMPTS_HEADER]),
             group=texts[GROUP_HEADER],
             failed_at=int(texts[FAILED_AT_HEADER]),
-            headers=[header for index, header in enumerate(headers) if index not in ours],
+            headers=_without(headers, last),
         )
     except ValueError as error:
         raise NotADeadLetter(f"unreadable header: {error}") from error
 
 
-def attempts_before(headers: Sequence[tuple[str, bytes]] | None) -> int:
-    """How often a record was given up already: 0, or what a redriven record carries."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redriven:
+    """What the headers of a redriven record say.
+
+    ``topic``, ``partition`` and ``offset`` are the original's place; ``attempts`` counts this try, so it is 2 or
+    more; ``group`` gave the record up, and it alone tries again: every other reader has had the original and passes
+    over this. ``failed_at`` is when it failed first, microseconds UTC; ``headers`` are the original's own.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    attempts: int
+    group: str
+    failed_at: int
+    headers: Headers
+
+
+def redriven_headers(letter: DeadLetter) -> Headers:
+    """Headers with which a dead letter goes back to the topic of its original."""
+    texts = (letter.topic, letter.partition, letter.offset, letter.attempts + 1, letter.group, letter.failed_at)
+    ours = zip(REDRIVEN_HEADERS, (str(text).encode() for text in texts), strict=True)
+    return [*letter.headers, *ours]
+
+
+def parse_redriven(headers: Sequence[tuple[str, bytes]] | None) -> Redriven | None:
+    """The inverse of :func:`redriven_headers`; None where a record is not redriven."""
+    if not headers:
+        return None
+    last = _last_of(headers, REDRIVEN_HEADERS)
+    if len(last) < len(REDRIVEN_HEADERS):
+        return None
+    texts = _texts(headers, last)
     try:
-        return max((int(value) for name, value in headers or () if name == ATTEMPTS_HEADER and value), default=0)
+        return Redriven(
+            topic=texts[TOPIC_HEADER],
+            partition=int(texts[PARTITION_HEADER]),
+            offset=int(texts[OFFSET_HEADER]),
+            attempts=int(texts[ATTEMPTS_HEADER]),
+            group=texts[GROUP_HEADER],
+            failed_at=int(texts[FAILED_AT_HEADER]),
+            headers=_without(headers, last),
+        )
     except ValueError:
-        return 0
+        return None
+
+
+def failure_headers(
+    *,
+    topic: str,
+    partition: int,
+    offset: int,
+    headers: Sequence[tuple[str, bytes]] | None,
+    stage: str,
+    error: str,
+    message: str,
+    reason: str,
+    group: str,
+    now: int,
+) -> Headers:
+    """Headers of the dead letter of a record of a topic, given where it stands and its own headers.
+
+    A redriven record keeps the identity of its original and the time of its first failure, and its tries count on.
+    """
+    said = {"stage": stage, "error": error, "message": message, "reason": reason, "group": group}
+    again = parse_redriven(headers)
+    if again is None:
+        place = {"topic": topic, "partition": partition, "offset": offset}
+        return dead_letter_headers(**place, **said, attempts=1, failed_at=now, original=headers)  # type: ignore[arg-type]
+    return dead_letter_headers(
+        topic=again.topic,
+        partition=again.partition,
+        offset=again.offset,
+        **said,
+        attempts=again.attempts,
+        failed_at=again.failed_at,
+        original=again.headers,
+    )
+
+
+def _last_of(headers: Sequence[tuple[str, bytes]], names: Sequence[str]) -> dict[str, int]:
+    """Index of the last header of each name: where a name recurs the last counts, as everywhere in Kafka."""
+    return {name: index for index, (name, _) in enumerate(headers) if name in names}
+
+
+def _texts(headers: Sequence[tuple[str, bytes]], last: dict[str, int]) -> dict[str, str]:
+    return {name: (headers[index][1] or b"").decode(errors="replace") for name, index in last.items()}
+
+
+def _without(headers: Sequence[tuple[str, bytes]], last: dict[str, int]) -> Headers:
+    ours = set(last.values())
+    return [header for index, header in enumerate(headers) if index not in ours]

@@ -10,7 +10,7 @@ from infra.errors import PoisonReason, TransientError
 from infra.kafka import plain_producer
 from infra.log import get_logger
 from infra.metrics import DEAD_LETTERS
-from schemas.deadletters import attempts_before, dead_letter_headers
+from schemas.deadletters import failure_headers
 from schemas.topics import dead_letter_topic
 
 _LOG = get_logger(__name__)
@@ -58,18 +58,17 @@ class Letters:
 
     def _produce(self, letter: GivenUp) -> None:
         message = letter.message
-        headers = dead_letter_headers(
+        headers = failure_headers(
             topic=message.topic(),
             partition=message.partition(),
             offset=message.offset(),
+            headers=message.headers(),
             stage=self._stage,
             error=letter.error,
             message=letter.text,
             reason=letter.reason,
-            attempts=attempts_before(message.headers()) + 1,
             group=self._group,
-            failed_at=self._now(),
-            original=message.headers(),
+            now=self._now(),
         )
         self._producer.produce(
             dead_letter_topic(message.topic()),

@@ -9,6 +9,7 @@ from confluent_kafka import Message
 
 from schemas.clocks import CLOCK_HEADER
 from schemas.codec import DecodeError, UnknownSchema, codec_for
+from schemas.deadletters import Redriven, parse_redriven
 from schemas.topics import TOPICS, dead_letter_topic
 
 from .letters import GivenUp
@@ -16,11 +17,15 @@ from .rows import LIVE, TABLE_OF_TOPIC, dead_letter_row, table_of
 
 
 class Row(NamedTuple):
-    """Values of a row, and the message and the record they came from; a dead letter has no record."""
+    """Values of a row, and the message and the record they came from; a dead letter has no record.
+
+    ``again`` says of a redriven record where its original stands.
+    """
 
     values: tuple[Any, ...]
     message: Message
     record: Any
+    again: Redriven | None = None
 
 
 @dataclass(slots=True)
@@ -33,10 +38,10 @@ class Batch:
 
 
 class Reader:
-    """Reads the topics of one replay. Topics of a replay ``ID`` are called ``<topic>.<ID>``."""
+    """Reads the topics of one replay for a consumer group. Topics of a replay ``ID`` are called ``<topic>.<ID>``."""
 
-    def __init__(self, replay: str) -> None:
-        self._replay = replay
+    def __init__(self, replay: str, group: str) -> None:
+        self._replay, self._group = replay, group
         self._facts = {replayed(name, replay): name for name in TABLE_OF_TOPIC}
         self._letters = {dead_letter_topic(replayed(name, replay)) for name in TOPICS}
 
@@ -51,7 +56,7 @@ class Reader:
         return self._letters
 
     def read(self, messages: Iterable[Message]) -> Batch:
-        """Sort messages into rows; clocks are none."""
+        """Sort messages into rows; clocks, and what is redriven for another group, are none."""
         batch = Batch()
         for message in messages:
             if message.topic() in self._letters:
@@ -62,6 +67,9 @@ class Reader:
 
     def _fact(self, message: Message, batch: Batch) -> None:
         topic = self._facts[message.topic()]
+        again = parse_redriven(message.headers())
+        if again is not None and again.group != self._group:
+            return  # another group tries again; the original went this way already
         try:
             record = codec_for(topic).decode(message.value())
             values = table_of(topic).row(record, self._replay, message.partition(), message.offset())
@@ -72,7 +80,7 @@ class Reader:
         except OverflowError as error:
             batch.given_up.append(GivenUp(message, "refused", "OverflowError", str(error)))
         else:
-            batch.facts[topic].append(Row(values, message, record))
+            batch.facts[topic].append(Row(values, message, record, again))
 
     def _letter(self, message: Message) -> Row:
         content = (message.key(), message.value(), message.headers())

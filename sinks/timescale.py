@@ -44,10 +44,18 @@ _CONNECTION = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-_INSERT_DEAD_LETTERS = sql.SQL("INSERT INTO dead_letter ({}) VALUES ({}) ON CONFLICT DO NOTHING").format(
-    sql.SQL(", ").join(map(sql.Identifier, DEAD_LETTER_COLUMNS)),
-    sql.SQL(", ").join(sql.Placeholder() * len(DEAD_LETTER_COLUMNS)),
+# One row for each identity: a copy of a letter changes nothing, the letter of a later try takes the place of the last.
+_INSERT_DEAD_LETTERS = sql.SQL(
+    "INSERT INTO dead_letter AS held ({columns}) VALUES ({values}) ON CONFLICT"
+    " (replay, dlq_topic, origin_topic, origin_partition, origin_offset, consumer_group, (md5(coalesce(value, ''))))"
+    " DO UPDATE SET ({columns}, stored_at) = ROW ({news}, clock_timestamp()) WHERE excluded.attempts > held.attempts"
+).format(
+    columns=sql.SQL(", ").join(map(sql.Identifier, DEAD_LETTER_COLUMNS)),
+    values=sql.SQL(", ").join(sql.Placeholder() * len(DEAD_LETTER_COLUMNS)),
+    news=sql.SQL(", ").join(sql.SQL("excluded.{}").format(sql.Identifier(name)) for name in DEAD_LETTER_COLUMNS),
 )
+# What finds the row of a record by an index.
+_FINDERS = ("symbol", "source", "post_id", "interval", "event_time", "replay", "topic_partition", "topic_offset")
 # Writers of posts and mentions share this lock; one that stores a deletion waits for them and keeps them out, so
 # that no mention slips in with its author between the deletion and its commit.
 _LOCK = 0x6D6F6F65
@@ -141,7 +149,9 @@ class TimescaleStore:
             connection.execute(sql.SQL("SELECT {}(%s)").format(sql.Identifier(lock)), (_LOCK,))
         refused: list[GivenUp] = []
         for topic, rows in batch.facts.items():
-            refused += _copy(connection, table_of(topic), rows)
+            table = table_of(topic)
+            new = [row for row in rows if row.again is None or not _is_stored(connection, table, row)]
+            refused += _copy(connection, table, new)
         if posts:
             self._forget(connection, {(post.source, post.post_id) for post in posts})
         _insert_dead_letters(connection, batch.dead_letters)
@@ -168,8 +178,8 @@ def run_timescale(
         FatalError: the process must be started again.
     """
     stop = stop_on_signals() if stop is None else stop
-    reader = Reader(replay)
     group = GROUP if replay == LIVE else f"{GROUP}.{replay}"
+    reader = Reader(replay, group)
     topics = [*reader.fact_topics, *sorted(reader.dead_letter_topics & existing_topics(endpoints.kafka))]
     store = TimescaleStore(endpoints.database, Letters(endpoints.kafka, "sink.timescale", group, now_micros), reader)
     health = Health()
@@ -198,6 +208,20 @@ def _copy(connection: psycopg.Connection, table: Table, rows: Sequence[Row]) -> 
         GivenUp(row.message, "refused", type(error).__name__, error.diag.message_primary or str(error))
         for row, error in _stored_but_refused(connection, rows, copy)
     ]
+
+
+def _is_stored(connection: psycopg.Connection, table: Table, row: Row) -> bool:
+    """Whether a redriven record's original has its row after all: its letter was written, then a COMMIT failed."""
+    assert row.again is not None  # noqa: S101  # only redriven rows are asked for
+    wanted = dict(zip(table.columns, row.values, strict=True))
+    wanted |= {"topic_partition": row.again.partition, "topic_offset": row.again.offset}
+    found = {name: wanted[name] for name in _FINDERS if name in wanted}
+    values = [value.replace("\x00", "") if isinstance(value, str) else value for value in found.values()]
+    query = sql.SQL("SELECT FROM {} WHERE {} LIMIT 1").format(
+        sql.Identifier(table.name),
+        sql.SQL(" AND ").join(sql.SQL("{} = %s").format(sql.Identifier(name)) for name in found),
+    )
+    return connection.execute(query, values).rowcount > 0
 
 
 def _insert_dead_letters(connection: psycopg.Connection, rows: Sequence[Row]) -> None:

@@ -13,7 +13,7 @@ from infra.clock import Now
 from infra.errors import PoisonError
 from schemas.clocks import Blind, Clock, Headers, NotAClock, parse_clock
 from schemas.codec import Codec, DecodeError, codec_for
-from schemas.deadletters import attempts_before, dead_letter_headers
+from schemas.deadletters import failure_headers, parse_redriven
 from schemas.topics import PARTITIONS, TOPICS, dead_letter_topic
 from streams.stage import Emit, Stage
 
@@ -24,6 +24,8 @@ SNAPSHOT_VERSION = 1
 CURSOR_KEY = "cursor"
 WATERMARK_KEY = "watermark"
 _FOLD_PREFIX = "fold:"
+# A record that was redriven for another group: this one has had the original.
+_NOT_OURS = Clock(kind="tick")
 
 
 class Entry(NamedTuple):
@@ -60,6 +62,7 @@ class PartitionCore:
         self._stage = stage
         self._now = now
         self._fold = stage.fold()
+        self._group = group_of(stage.name)
         self._guard = Guard(stage.name)
         self._watermark = Watermark(expected_origins(stage, partition), stage.lateness)
         self._decoders = {topic: (codec_for(topic).decode, TOPICS[topic].key) for topic in stage.inputs}
@@ -78,9 +81,13 @@ class PartitionCore:
 
     def _decode(self, entry: Entry) -> Any:
         try:
-            clock = parse_clock(entry.headers) if entry.headers else None
-            if clock is not None:
-                return clock
+            if entry.headers:
+                clock = parse_clock(entry.headers)
+                if clock is not None:
+                    return clock
+                again = parse_redriven(entry.headers)
+                if again is not None and again.group != self._group:
+                    return _NOT_OURS
             decode, key_of = self._decoders[entry.topic]
             record = decode(entry.value)
             if entry.key != key_of(record).encode():
@@ -169,18 +176,17 @@ class PartitionCore:
             out.append(Output(topic, None, key.encode(), codec.encode(record), []))
 
     def _dead_letter(self, entry: Entry, error: Exception) -> Output:
-        headers = dead_letter_headers(
+        headers = failure_headers(
             topic=entry.topic,
             partition=self.partition,
             offset=entry.offset,
+            headers=entry.headers,
             stage=self._stage.name,
             error=type(error).__name__,
             message=str(error),
             reason=getattr(error, "reason", "undecodable"),
-            attempts=attempts_before(entry.headers) + 1,
-            group=group_of(self._stage.name),
-            failed_at=self._now(),
-            original=entry.headers,
+            group=self._group,
+            now=self._now(),
         )
         return Output(dead_letter_topic(entry.topic), self.partition, entry.key, entry.value, headers)
 

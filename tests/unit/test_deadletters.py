@@ -1,5 +1,7 @@
 """Headers of dead letters."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,10 +9,13 @@ from hypothesis import strategies as st
 from schemas.deadletters import (
     ATTEMPTS_HEADER,
     DEAD_LETTER_HEADERS,
+    REDRIVEN_HEADERS,
     NotADeadLetter,
-    attempts_before,
     dead_letter_headers,
+    failure_headers,
     parse_dead_letter,
+    parse_redriven,
+    redriven_headers,
 )
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -50,9 +55,44 @@ def test_a_missing_header_is_named():
         parse_dead_letter(None)
 
 
-def test_attempts_are_those_of_a_redriven_record():
-    """A record never given up has 0 attempts behind it; a redriven one what its headers say."""
-    assert attempts_before(None) == 0
-    assert attempts_before([("a", b"7")]) == 0
-    assert attempts_before([(ATTEMPTS_HEADER, b"2")]) == 2
-    assert attempts_before([(ATTEMPTS_HEADER, b"two")]) == 0
+@given(FIELDS, HEADERS)
+def test_a_redriven_record_keeps_identity_and_original(fields, original):
+    """A letter goes back with its original's headers; failing again it has the same identity and one attempt more."""
+    letter = parse_dead_letter(dead_letter_headers(**fields, original=original))
+    headers = redriven_headers(letter)
+    again = parse_redriven(headers)
+    assert headers[: len(original)] == original
+    assert again.headers == original
+    assert (again.topic, again.partition, again.offset) == (letter.topic, letter.partition, letter.offset)
+    assert (again.attempts, again.group, again.failed_at) == (letter.attempts + 1, letter.group, letter.failed_at)
+    said = dict.fromkeys(("stage", "error", "message", "reason", "group"), "new")
+    failed = failure_headers(topic="t", partition=9, offset=99, headers=headers, **said, now=2**60)
+    second = parse_dead_letter(failed)
+    assert second == replace(letter, **said, attempts=letter.attempts + 1)
+    assert failed[: len(original)] == original
+
+
+@given(HEADERS)
+def test_a_first_failure_names_its_own_place(original):
+    """The first letter of a record names where it stands and counts one attempt, whatever its own headers say."""
+    original = [(name, b"x" if name in REDRIVEN_HEADERS else value) for name, value in original]
+    said = {"stage": "s", "error": "E", "message": "m", "reason": "bug", "group": "g"}
+    headers = failure_headers(topic="t", partition=3, offset=7, headers=original, **said, now=5)
+    letter = parse_dead_letter(headers)
+    assert (letter.topic, letter.partition, letter.offset, letter.attempts, letter.failed_at) == ("t", 3, 7, 1, 5)
+    assert letter.headers == original
+
+
+def test_records_that_are_not_redriven():
+    """Without all six headers, or with one that is no number, a record is a first try."""
+    letter = parse_dead_letter(
+        dead_letter_headers(
+            topic="t", partition=1, offset=2, stage="s", error="E", message="", reason="bug",
+            attempts=1, group="g", failed_at=0, original=None,
+        )
+    )  # fmt: skip
+    headers = redriven_headers(letter)
+    assert parse_redriven(None) is None
+    assert parse_redriven([]) is None
+    assert all(parse_redriven(headers[:n] + headers[n + 1 :]) is None for n in range(len(headers)))
+    assert parse_redriven([(name, b"two" if name == ATTEMPTS_HEADER else text) for name, text in headers]) is None

@@ -57,8 +57,9 @@ bench: setup ## Measure the engine beside its alternatives (minutes).
 
 lock: setup ## Pin the newest versions again.
 	@$(UV) pip compile pyproject.toml --extra embedded --extra onnx --extra dev --universal --generate-hashes --no-header --no-annotate --upgrade -q -o requirements.lock
+	@$(UV) pip compile --group bench --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade -q -o requirements-bench.lock
 
 clean: ## Remove .venv, caches and the demo's data.
 	@test ! -x $(BIN)/moodtape || $(BIN)/moodtape down >/dev/null 2>&1 || true
-	@rm -rf $(VENV) .moodtape .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .import_linter_cache
+	@rm -rf $(VENV) .venv-bench .moodtape .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .import_linter_cache
 	@echo "clean: done. Downloads stay in the user's cache folder (moodtape doctor names it)."

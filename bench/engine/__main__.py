@@ -2,101 +2,108 @@
 
 import argparse
 import os
-import shutil
 import sys
-import tempfile
 from pathlib import Path
-from statistics import median
 
-from infra.services import start_services, stop_services
-from infra.settings import Settings
+from bench.servers import note, servers
 from schemas.topics import dead_letter_topic, state_topic
 
 from .broker import Broker
 from .contenders.options import Options
-from .measure import CONTENDERS, Contender, Run, measure, measure_idle
-from .report import summary, write
+from .lineup import CONTENDERS, Contender
+from .measure import Run, measure
+from .report import DifferentMachine, Results, markdown, plot
 from .workload import Oracle, oracle, records
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 
 def main() -> int:
-    """Parse the command line, measure, report; exit code 1 if any output was wrong."""
+    """Parse the command line, measure, report; exit code 1 if any output was wrong, 2 for a wrong call."""
     parser = argparse.ArgumentParser(prog="python -m bench.engine", description=__doc__)
-    parser.add_argument("--records", type=int, default=300_000, help="records of W1; stock Faust gets a fifth")
+    parser.add_argument("--workload", choices=("w0", "w1"), default="w1")
+    parser.add_argument("--records", type=int, default=300_000, help="records; slow contenders get a share of them")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", help="names of contenders, separated by commas")
+    parser.add_argument("--only", help="names of contenders, separated by commas: " + ", ".join(_names()))
+    parser.add_argument("--append", action="store_true", help="add the rounds to those in the results already")
     parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args()
-    chosen = [c for c in CONTENDERS if args.only is None or c.name in args.only.split(",")]
-    folder = Path(tempfile.mkdtemp(prefix="moodtape-bench-"))
-    settings = Settings(data_dir=folder)
+    wanted = args.only.split(",") if args.only else _names()
+    if set(wanted) - set(_names()) or args.records < 1000 or args.rounds < 1:
+        parser.error("--only, --records (at least 1000) or --rounds is wrong")
+    path = args.results / f"engine-{args.workload}.json"
+    results = Results.load(path) if args.append and path.exists() else Results([], [])
+    chosen = [contender for contender in CONTENDERS if contender.name in wanted]
     before = os.getloadavg()[0]
-    try:
-        broker = Broker(start_services(settings, note).kafka)
-        runs, idle = Bench(broker, folder, args.records, chosen).all_rounds(args.rounds)
-    finally:
-        stop_services(settings)
-        shutil.rmtree(folder, ignore_errors=True)
-    command = f"python -m bench.engine --records {args.records} --rounds {args.rounds}"
-    data = summary(runs, idle, command, (before, os.getloadavg()[0]))
-    sys.stdout.write(write(args.results, runs, idle, data) + "\n")
+    with servers() as (settings, endpoints):
+        bench = Bench(Broker(endpoints.kafka), settings.data_dir, args.workload, args.records, chosen)
+        runs = bench.all_rounds(args.rounds, 1 + max((run.round for run in results.runs), default=0))
+    command = f"python -m bench.engine --workload {args.workload} --records {args.records} --rounds {args.rounds}"
+    results.add(runs, command + (" --append" if args.append else ""), (before, os.getloadavg()[0]))
+    args.results.mkdir(parents=True, exist_ok=True)
+    results.save(path)
+    text = markdown(results)
+    path.with_suffix(".md").write_text(text)
+    plot(results, path.with_suffix(".png"))
+    sys.stdout.write(text + "\n")
     return 0 if all(run.correct for run in runs) else 1
+
+
+def _names() -> list[str]:
+    return [contender.name for contender in CONTENDERS]
 
 
 class Bench:
     """The rounds over one broker."""
 
-    def __init__(self, broker: Broker, folder: Path, count: int, contenders: list[Contender]) -> None:
-        self._broker, self._folder, self._contenders = broker, folder, contenders
+    def __init__(self, broker: Broker, folder: Path, workload: str, count: int, contenders: list[Contender]) -> None:
+        self._broker, self._folder, self._workload, self._contenders = broker, folder, workload, contenders
         self._inputs: dict[int, tuple[str, Oracle]] = {}
-        for contender in contenders:
-            self._prepare(int(count * contender.share))
-        self._counts = {c.name: int(count * c.share) for c in contenders}
+        self._counts = {contender.name: int(count * contender.share) for contender in contenders}
+        for number in sorted(set(self._counts.values())):
+            topic = f"bench.in.{number}"
+            note(f"input of {number:,} records")
+            broker.create(topic, dead_letter_topic(topic))
+            broker.fill(topic, records(number))
+            self._inputs[number] = (topic, oracle(workload, number))
 
-    def _prepare(self, count: int) -> None:
-        if count in self._inputs:
-            return
-        topic = f"w1.in.{count}"
-        note(f"input of {count:,} records")
-        self._broker.create(topic, dead_letter_topic(topic))
-        self._broker.fill(topic, records(count))
-        self._inputs[count] = (topic, oracle(count))
-
-    def all_rounds(self, rounds: int) -> tuple[list[Run], dict[str, float]]:
+    def all_rounds(self, rounds: int, first: int) -> list[Run]:
         """Every contender in every round; each round begins with another one."""
         runs: list[Run] = []
-        idle: dict[str, list[float]] = {contender.name: [] for contender in self._contenders}
-        for number in range(rounds):
-            turn = self._contenders[number % len(self._contenders) :]
-            turn += self._contenders[: number % len(self._contenders)]
-            runs.extend(self._one(contender, number, idle) for contender in turn)
-        return runs, {name: median(values) for name, values in idle.items()}
+        for number in range(first, first + rounds):
+            start = number % len(self._contenders)
+            turn = self._contenders[start:] + self._contenders[:start]
+            runs.extend(self._one(contender, number) for contender in turn)
+        return runs
 
-    def _one(self, contender: Contender, number: int, idle: dict[str, list[float]]) -> Run:
+    def _one(self, contender: Contender, number: int) -> Run:
         topic, expected = self._inputs[self._counts[contender.name]]
-        name = f"w1-{contender.name}-{number}"
-        output, state = f"w1.out.{name}", state_topic(name)
+        name = f"{self._workload}-{contender.name}-{number}"
+        output, state = f"bench.out.{name}", state_topic(name)
         self._broker.create(output, state)
-        options = Options(self._broker.bootstrap, name, topic, output, str(self._folder), contender.transactions)
-        log = self._folder / f"{name}.log"
-        run = measure(self._broker, contender, options, number, expected, log)
-        idle[contender.name].append(measure_idle(contender, options, log))
+        options = Options(
+            bootstrap=self._broker.bootstrap,
+            name=name,
+            input=topic,
+            output=output,
+            data_dir=str(self._folder),
+            workload=self._workload,
+            transactions=contender.transactions,
+            variant=contender.variant,
+        )
+        run = measure(self._broker, contender, options, number, expected, self._folder / f"{name}.log")
         self._broker.delete(output, state)
         note(
-            f"round {number + 1} {contender.name}: {run.cpu_seconds:.1f} CPU-s of which idle start "
-            f"{idle[contender.name][-1]:.1f}, {run.records_per_second:,.0f}/s, "
+            f"round {number} {contender.name}: {run.cost:.1f} CPU-s per million, idle start "
+            f"{run.idle_cpu_seconds:.1f}, {run.records_per_second:,}/s, "
             + ("outputs right" if run.correct else "OUTPUTS WRONG")
         )
         return run
 
 
-def note(text: str) -> None:
-    """Tell about progress."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except DifferentMachine as error:
+        note(str(error))
+        sys.exit(2)

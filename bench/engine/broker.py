@@ -1,14 +1,16 @@
 """The Kafka side of the bench: topics, the input, what was committed, what came out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import NewTopic
 
 from infra.kafka import admin_client, consumer_config, producer_config
-from schemas.topics import PARTITIONS
+from schemas.topics import PARTITIONS, partition_of
 
+from .formats import SYMBOLS
 from .workload import Oracle, digest
 
 TIMEOUT = 30.0
@@ -57,17 +59,14 @@ class Broker:
         finally:
             consumer.close()
 
-    def committed(self, consumer: Any, topic: str) -> int:
-        """Sum of a group's committed offsets."""
+    @contextmanager
+    def watching(self, group: str, source: str, output: str) -> "Iterator[Look]":
+        """A look at what a group has committed and whether anything came out, without joining it."""
+        consumer = self._consumer(group)
         try:
-            found = consumer.committed([TopicPartition(topic, p) for p in range(PARTITIONS)], TIMEOUT)
-        except KafkaException:  # the group's coordinator is only just found
-            return 0
-        return sum(max(0, tp.offset) for tp in found)
-
-    def watcher(self, group: str) -> Any:
-        """A consumer that never joins, to ask for a group's offsets."""
-        return self._consumer(group)
+            yield Look(consumer, source, output)
+        finally:
+            consumer.close()
 
     def outcome(self, topic: str) -> Oracle:
         """Count and checksum of what was committed to a topic."""
@@ -88,3 +87,27 @@ class Broker:
     def _consumer(self, group: str) -> Any:
         wide = {"queued.min.messages": 50_000, "queued.max.messages.kbytes": 32_768}
         return Consumer({**consumer_config(self.bootstrap, group), **wide})
+
+
+class Look:
+    """What can be seen of a run from outside."""
+
+    def __init__(self, consumer: Any, source: str, output: str) -> None:
+        self._consumer, self._source = consumer, source
+        # Where the most frequent symbol goes.
+        self._output = TopicPartition(output, partition_of(SYMBOLS[0], PARTITIONS))
+
+    def committed(self) -> int:
+        """Sum of the group's committed offsets."""
+        try:
+            found = self._consumer.committed([TopicPartition(self._source, p) for p in range(PARTITIONS)], TIMEOUT)
+        except KafkaException:  # the group's coordinator is only just found
+            return 0
+        return sum(max(0, tp.offset) for tp in found)
+
+    def has_output(self) -> bool:
+        """Whether anything was written, committed or not."""
+        try:
+            return self._consumer.get_watermark_offsets(self._output, timeout=TIMEOUT)[1] > 0
+        except KafkaException:  # the topic is only just there
+            return False

@@ -1,125 +1,142 @@
-"""Runs to a table, a JSON file and a plot; every round is reported."""
+"""Runs to a JSON file, a table and a plot; every round is reported."""
 
 import json
-import os
-import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from importlib.metadata import version
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from .measure import CONTENDERS, Contender, Run
+from bench.machine import machine, sentence, versions
+
+from .extras import alternatives
+from .lineup import CONTENDERS, Contender
+from .measure import Run
 
 HEADS = (
-    *("contender", "records", "CPU-s per million: median", "each round", "x loop with transactions"),
-    *("records/s: median", "peak MiB", "idle start, CPU-s", "outputs"),
+    *("contender", "records", "CPU-s per million: median", "each round", "x loop with transactions", "x ours"),
+    *("records/s: median", "peak MiB", "first output after, s", "idle start, CPU-s", "outputs"),
 )
-YARDSTICK = "loop-txn"
+YARDSTICK, OURS = "loop-txn", "ours"
+OF_OURS = ("confluent-kafka", "faust-streaming", "aiokafka", "fastavro")
+TITLES = {"w0": "W0: decode, encode again", "w1": "W1: decode, validate, fold, encode"}
 
 
-def net_cost(run: Run, idle: Mapping[str, float]) -> float:
-    """CPU-seconds per million records: the whole life less an idle start."""
-    return (run.cpu_seconds - idle[run.contender]) / run.records * 1e6
+class DifferentMachine(Exception):
+    """Rounds of another machine or other versions cannot stand in one table."""
 
 
-def costs(runs: Sequence[Run], idle: Mapping[str, float]) -> dict[str, list[float]]:
-    """For each contender the cost of each correct round."""
-    return {
-        c.name: [net_cost(run, idle) for run in runs if run.contender == c.name and run.correct] for c in CONTENDERS
-    }
+@dataclass(slots=True)
+class Results:
+    """All rounds, and how each call that made some of them was made."""
+
+    runs: list[Run]
+    calls: list[dict[str, Any]]
+
+    @classmethod
+    def load(cls, path: Path) -> "Results":
+        """The rounds of earlier calls.
+
+        Raises:
+            DifferentMachine: they were not made on this machine with these versions.
+        """
+        data = json.loads(path.read_text())
+        if (data["machine"], data["versions"]) != (machine(), _versions()):
+            raise DifferentMachine(f"{path} is of another machine or of other versions: measure without --append")
+        return cls([Run(**{k: v for k, v in run.items() if k != "cost"}) for run in data["runs"]], data["calls"])
+
+    def add(self, runs: Sequence[Run], command: str, load: Sequence[float]) -> None:
+        """Add the rounds of one call."""
+        self.runs.extend(runs)
+        self.calls.append({"command": command, "load_average_before_and_after": [round(value, 2) for value in load]})
+
+    def save(self, path: Path) -> None:
+        """Write everything that was measured."""
+        data = {
+            "machine": machine(),
+            "versions": _versions(),
+            "calls": self.calls,
+            "runs": [{**asdict(run), "cost": round(run.cost, 2)} for run in self.runs],
+        }
+        path.write_text(json.dumps(data, indent=1) + "\n")
+
+    def of(self, name: str) -> list[Run]:
+        """The correct rounds of a contender."""
+        return [run for run in self.runs if run.contender == name and run.correct]
+
+    def cost(self, name: str) -> float:
+        """Median cost of a contender, NaN without a correct round."""
+        return median([run.cost for run in self.of(name)] or [float("nan")])
 
 
-def summary(runs: Sequence[Run], idle: Mapping[str, float], command: str, load: Sequence[float]) -> dict[str, Any]:
-    """Everything that was measured, as JSON values."""
-    return {
-        "command": command,
-        "machine": {
-            "system": platform.platform(),
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "load_average_before_and_after": [round(value, 2) for value in load],
-        },
-        "versions": {name: version(name) for name in ("confluent-kafka", "faust-streaming", "aiokafka", "fastavro")},
-        "idle_cpu_seconds": idle,
-        "cpu_seconds_per_million": costs(runs, idle),
-        "runs": [asdict(run) for run in runs],
-    }
+def _versions() -> dict[str, str]:
+    return {**versions(OF_OURS), **alternatives()}
 
 
-def markdown(runs: Sequence[Run], idle: Mapping[str, float], data: Mapping[str, Any]) -> str:
+def markdown(results: Results) -> str:
     """The table that people read."""
-    cost = costs(runs, idle)
-    yardstick = median(cost[YARDSTICK]) if cost.get(YARDSTICK) else float("nan")
     lines = [
-        "# W1: cost of the engine",
+        f"# {TITLES[results.runs[0].workload]}",
         "",
-        f"`{data['command']}` on {data['machine']['cores']} cores, {data['machine']['system']}, "
-        f"Python {data['machine']['python']}, load average {data['machine']['load_average_before_and_after']}; "
-        + ", ".join(f"{name} {number}" for name, number in data["versions"].items()),
+        sentence(machine(), _versions()),
+        "",
+        *(f"- `{call['command']}`, load average {call['load_average_before_and_after']}" for call in results.calls),
         "",
         f"| {' | '.join(HEADS)} |",
-        "|---|---|---|---|---|---|---|---|---|",
-        *(_line(c, [r for r in runs if r.contender == c.name], cost[c.name], yardstick, idle) for c in CONTENDERS),
+        f"|{'---|' * len(HEADS)}",
+        *(
+            _line(contender, results)
+            for contender in CONTENDERS
+            if any(r.contender == contender.name for r in results.runs)
+        ),
         "",
     ]
     return "\n".join(lines)
 
 
-def _line(
-    contender: Contender, runs: Sequence[Run], cost: Sequence[float], yardstick: float, idle: Mapping[str, float]
-) -> str:
-    right = [run for run in runs if run.correct]
-    outputs = (
-        "equal to the oracle's" if len(right) == len(runs) else f"WRONG in {len(runs) - len(right)} of {len(runs)}"
-    )
+def _line(contender: Contender, results: Results) -> str:
+    total = sum(run.contender == contender.name for run in results.runs)
+    right = results.of(contender.name)
+    outputs = "equal to the oracle's" if len(right) == total else f"WRONG in {total - len(right)} of {total}"
     if not right:
-        return f"| {contender.label} | - | - | - | - | - | - | - | {outputs} |"
+        return f"| {contender.label} |{' - |' * (len(HEADS) - 2)} {outputs} |"
+    cost = results.cost(contender.name)
     cells = (
         contender.label,
         f"{right[0].records:,}",
-        f"{median(cost):.1f}",
-        ", ".join(f"{value:.1f}" for value in cost),
-        f"{median(cost) / yardstick:.2f}",
+        f"{cost:.1f}",
+        ", ".join(f"{run.cost:.1f}" for run in right),
+        f"{cost / results.cost(YARDSTICK):.2f}",
+        f"{cost / results.cost(OURS):.2f}",
         f"{median(run.records_per_second for run in right):,.0f}",
         f"{max(run.peak_rss_mib for run in right):.0f}",
-        f"{idle[contender.name]:.1f}",
+        f"{median(run.start_seconds for run in right):.1f}",
+        f"{median(run.idle_cpu_seconds for run in right):.1f}",
         outputs,
     )
     return "| " + " | ".join(cells) + " |"
 
 
-def plot(runs: Sequence[Run], idle: Mapping[str, float], path: Path) -> None:
+def plot(results: Results, path: Path) -> None:
     """A bar for the median of each contender, a dot for each round."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    cost = costs(runs, idle)
-    shown = [c for c in reversed(CONTENDERS) if cost[c.name]]
-    figure, axes = plt.subplots(figsize=(8.0, 3.2), layout="constrained")
-    axes.barh([c.label for c in shown], [median(cost[c.name]) for c in shown], color="#9bb7d4")
+    shown = [contender for contender in reversed(CONTENDERS) if results.of(contender.name)]
+    medians = [results.cost(contender.name) for contender in shown]
+    figure, axes = plt.subplots(figsize=(8.0, 1.0 + 0.45 * len(shown)), layout="constrained")
+    axes.barh([contender.label for contender in shown], medians, color="#9bb7d4")
     for row, contender in enumerate(shown):
-        values = cost[contender.name]
+        values = [run.cost for run in results.of(contender.name)]
         axes.plot(values, [row] * len(values), "o", color="#24425f", markersize=4)
         axes.annotate(
-            f" {median(values):.0f}", (max(values), row), va="center", xytext=(4, 0), textcoords="offset points"
+            f" {medians[row]:.0f}", (max(values), row), va="center", xytext=(4, 0), textcoords="offset points"
         )
     axes.set_xscale("log")
-    axes.set_xlim(left=5.0, right=3.0 * max(max(cost[c.name]) for c in shown))
+    axes.set_xlim(left=5.0, right=3.0 * max(medians))
     axes.set_xlabel("CPU-seconds per million records (log scale); dots are rounds")
-    axes.set_title("W1: decode, fold, encode, produce")
+    axes.set_title(TITLES[results.runs[0].workload])
     figure.savefig(path, dpi=130)
     plt.close(figure)
-
-
-def write(folder: Path, runs: Sequence[Run], idle: Mapping[str, float], data: Mapping[str, Any]) -> str:
-    """Write ``engine.md``, ``engine.json`` and ``engine.png``; returns the table."""
-    folder.mkdir(parents=True, exist_ok=True)
-    text = markdown(runs, idle, data)
-    (folder / "engine.md").write_text(text)
-    (folder / "engine.json").write_text(json.dumps(data, indent=1) + "\n")
-    plot(runs, idle, folder / "engine.png")
-    return text

@@ -1,52 +1,20 @@
-"""W1: 500 symbols with Zipf weights on 12 partitions; decode, validate, fold, encode. Seeded, with an oracle."""
+"""The input of W0 and W1: 500 symbols with Zipf weights on 12 partitions. Seeded, with an oracle."""
 
 import io
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
 
 import numpy as np
-from fastavro import parse_schema, schemaless_writer
+from fastavro import schemaless_writer
 
-SYMBOLS = tuple(f"S{n:03d}" for n in range(500))
+from .formats import IN_HEAD, PARSED_IN, SYMBOLS
+from .wire import worker
+
 ZIPF = 1.1
 SEED = 20_240_607
 START = 1_717_740_000_000_000
 SECOND = 1_000_000
-IN_ID, OUT_ID = 900_001, 900_002
-IN_HEAD, OUT_HEAD = struct.pack(">bI", 0, IN_ID), struct.pack(">bI", 0, OUT_ID)
-
-IN_SCHEMA: dict[str, Any] = {
-    "type": "record",
-    "name": "W1Quote",
-    "fields": [
-        {"name": "source", "type": "string"},
-        {"name": "symbol", "type": "string"},
-        {"name": "event_time", "type": "long"},
-        {"name": "ingest_time", "type": "long"},
-        {"name": "price", "type": "double"},
-        {"name": "size", "type": "double"},
-        {"name": "bid", "type": ["null", "double"], "default": None},
-        {"name": "ask", "type": ["null", "double"], "default": None},
-    ],
-}
-OUT_SCHEMA: dict[str, Any] = {
-    "type": "record",
-    "name": "W1Enriched",
-    "fields": [
-        {"name": "source", "type": "string"},
-        {"name": "symbol", "type": "string"},
-        {"name": "event_time", "type": "long"},
-        {"name": "ingest_time", "type": "long"},
-        *({"name": name, "type": "double"} for name in ("price", "ema20", "mean20", "deviation20")),
-        {"name": "count20", "type": "int"},
-        {"name": "bar_start", "type": "long"},
-        *({"name": name, "type": "double"} for name in ("open", "high", "low", "close", "volume")),
-    ],
-}
-PARSED_IN, PARSED_OUT = parse_schema(IN_SCHEMA), parse_schema(OUT_SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +77,11 @@ def _encode(symbol: str, moment: int, price: float, size: float) -> bytes:
     return out.getvalue()
 
 
-def oracle(count: int) -> Oracle:
-    """What must come out of the first ``count`` records, by running the job over them in order."""
-    from .wire import Worker
-
-    worker, outputs, checksum = Worker(), 0, 0
+def oracle(workload: str, count: int) -> Oracle:
+    """What must come out of the first ``count`` records, by working on them in order."""
+    work, outputs, checksum = worker(workload), 0, 0
     for _, value in records(count):
-        out = worker.process(value)
+        out = work.process(value)
         if out is not None:
             outputs += 1
             checksum = (checksum + digest(*out)) % 2**64

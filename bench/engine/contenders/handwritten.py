@@ -10,7 +10,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from bench.engine.wire import Worker
+from bench.engine.wire import worker
 from infra.kafka import consumer_config, producer_config
 
 from .options import Options, read_options
@@ -25,7 +25,7 @@ class Loop:
         self.options = options
         self.stopped = False
         self.ends: dict[int, int] = {}
-        self.worker = Worker()
+        self.worker = worker(options.workload)
         extra: dict[str, Any] = {}
         if options.transactions:
             extra = {"transactional.id": options.name, "transaction.timeout.ms": 10_000}

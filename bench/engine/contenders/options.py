@@ -7,14 +7,16 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """One run. ``name`` is unique; ``data_dir`` is a folder that may be written."""
+    """One run of ``workload`` w0 or w1. ``name`` is unique; ``data_dir`` is a folder that may be written."""
 
     bootstrap: str
     name: str
     input: str
     output: str
     data_dir: str
+    workload: str
     transactions: bool = False
+    variant: str = ""
 
     @property
     def group(self) -> str:

@@ -1,15 +1,15 @@
 """Our engine with the same job as a fold: transactions, snapshots of the state, dead letters, everything on."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from bench.engine.formats import COPY_ID, IN_ID, IN_SCHEMA, OUT_ID, OUT_SCHEMA, SYMBOLS
 from bench.engine.job import Job, SymbolState
-from bench.engine.workload import IN_ID, IN_SCHEMA, OUT_ID, OUT_SCHEMA, SYMBOLS
 from infra.endpoints import Endpoints
 from infra.log import configure_logging
 from infra.settings import Settings
@@ -54,6 +54,17 @@ class W1Enriched:
     low: float
     close: float
     volume: float
+
+
+class W0Fold(Fold):
+    """Nothing but the engine: what comes in goes out."""
+
+    def __init__(self, output: str) -> None:
+        self._output = output
+
+    def fact(self, topic: str, record: W1Quote, watermark: int | None, answers: Mapping[str, Any]) -> Sequence[Emit]:
+        """The same record for another topic."""
+        return (Emit(self._output, record.symbol, record),)  # type: ignore[arg-type]
 
 
 class W1Fold(Fold):
@@ -111,20 +122,29 @@ def register(topic: str, record: type[Any], number: int, schema: dict[str, Any])
     REGISTRY._all.append(SchemaVersion(f"{topic}-value", 1, number, schema))
 
 
-def main(options: Options) -> None:
-    """Run until SIGTERM."""
-    configure_logging("warning", options.name)
+def build(options: Options) -> Stage:
+    """The workload as a stage."""
     register(options.input, W1Quote, IN_ID, IN_SCHEMA)
-    register(options.output, W1Enriched, OUT_ID, OUT_SCHEMA)
-    stage = Stage(
+    if options.workload == "w0":
+        register(options.output, W1Quote, COPY_ID, IN_SCHEMA)
+        fold: Callable[[str], Fold] = W0Fold
+    else:
+        register(options.output, W1Enriched, OUT_ID, OUT_SCHEMA)
+        fold = W1Fold
+    return Stage(
         name=options.name,
         inputs=(options.input,),
         upstream=(None,),
         clocked=(),
-        fold=lambda: W1Fold(options.output),
+        fold=lambda: fold(options.output),
     )
+
+
+def main(options: Options) -> None:
+    """Run until SIGTERM."""
+    configure_logging("warning", options.name)
     settings = Settings(data_dir=Path(options.data_dir))
-    run_stage(stage, settings, Endpoints(kafka=options.bootstrap, database="", redis=""))
+    run_stage(build(options), settings, Endpoints(kafka=options.bootstrap, database="", redis=""))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Stock Faust, tuned as well as we can: ``take(500)``, raw bytes, its own linger, no debug log, no web server.
+"""Stock Faust, tuned as well as we can: raw bytes, its own linger, no debug log, no web server.
 
-At least once, as Faust does it: the agent awaits the deliveries of a batch before the batch after next.
+At least once, as Faust does it: the agent awaits the deliveries of earlier records while it goes on with later ones.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from typing import Any
 
 import faust
 
-from bench.engine.wire import Worker
+from bench.engine.wire import worker
 
 from .options import Options, read_options
 
@@ -44,20 +44,29 @@ def build(options: Options) -> Any:
         consumer_auto_offset_reset="earliest",
     )
     quotes = app.topic(options.input, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
-    worker = Worker()
+    work = worker(options.workload)
+    pending: list[asyncio.Future[Any]] = []
+
+    async def put(value: bytes) -> None:
+        out = work.process(value)
+        if out is not None:
+            pending.append(await app.producer.send(options.output, out[0], out[1], None, None, None))
+
+    async def deliver() -> None:
+        if len(pending) >= MOST_PENDING:
+            await asyncio.gather(*pending[:-BATCH])
+            del pending[:-BATCH]
 
     @app.agent(quotes)
-    async def enrich(stream: Any) -> None:
-        pending: list[asyncio.Future[Any]] = []
+    async def agent(stream: Any) -> None:
+        if options.variant == "each":
+            async for value in stream:
+                await put(value)
+                await deliver()
         async for batch in stream.take(BATCH, within=WITHIN_SECONDS):
-            producer = app.producer
             for value in batch:
-                out = worker.process(value)
-                if out is not None:
-                    pending.append(await producer.send(options.output, out[0], out[1], None, None, None))
-            if len(pending) >= MOST_PENDING:
-                await asyncio.gather(*pending[:-BATCH])
-                del pending[:-BATCH]
+                await put(value)
+            await deliver()
 
     return app
 

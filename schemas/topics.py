@@ -3,7 +3,6 @@
 Reading starts here: the table below is in the order in which data moves.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -40,8 +39,6 @@ GAPS = "gaps.v1"
 INSTRUMENTS = "instruments.v1"
 
 RAW_TOPICS = (RAW_QUOTES, RAW_POSTS)
-
-REPLAY_ID = re.compile(r"(?!(?:live|dlq|state)$)[a-z0-9-]{1,32}")
 
 
 def symbol_key(record: Any) -> str:

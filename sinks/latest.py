@@ -33,6 +33,7 @@ from infra.log import get_logger
 from infra.metrics import Health, serve_health
 from infra.settings import Settings
 from schemas.codec import DecodeError, codec_for, to_dict
+from schemas.replays import LIVE
 from schemas.topics import CORRELATIONS, QUOTES, SENTIMENT
 
 from .ledger import Bounds, Part
@@ -40,7 +41,7 @@ from .log import Chunk, KafkaLog
 from .loop import SinkLoop, stop_on_signals, watch
 from .reading import is_clock
 from .retry import is_transient
-from .rows import LIVE, TABLE_OF_TOPIC
+from .rows import TABLE_OF_TOPIC
 
 SINK = "latest"
 GROUP = "moodtape.sink.latest"

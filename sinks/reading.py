@@ -10,10 +10,11 @@ from confluent_kafka import Message
 from schemas.clocks import CLOCK_HEADER
 from schemas.codec import DecodeError, UnknownSchema, codec_for
 from schemas.deadletters import Redriven, parse_redriven
-from schemas.topics import TOPICS, dead_letter_topic
+from schemas.replays import DERIVED, LIVE, replayed, warm_up_of
+from schemas.topics import RAW_TOPICS, dead_letter_topic
 
 from .letters import GivenUp
-from .rows import LIVE, TABLE_OF_TOPIC, dead_letter_row, table_of
+from .rows import TABLE_OF_TOPIC, dead_letter_row, table_of
 
 
 class Row(NamedTuple):
@@ -38,12 +39,13 @@ class Batch:
 
 
 class Reader:
-    """Reads the topics of one replay for a consumer group. Topics of a replay ``ID`` are called ``<topic>.<ID>``."""
+    """Reads the topics of the live flow, or those that a replay makes anew, for a consumer group."""
 
     def __init__(self, replay: str, group: str) -> None:
         self._replay, self._group = replay, group
-        self._facts = {replayed(name, replay): name for name in TABLE_OF_TOPIC}
-        self._letters = {dead_letter_topic(replayed(name, replay)) for name in TOPICS}
+        tables = tuple(TABLE_OF_TOPIC) if replay == LIVE else DERIVED
+        self._facts = {replayed(name, replay): name for name in tables}
+        self._letters = {dead_letter_topic(replayed(name, replay)) for name in (*RAW_TOPICS, *tables)}
 
     @property
     def fact_topics(self) -> list[str]:
@@ -56,12 +58,12 @@ class Reader:
         return self._letters
 
     def read(self, messages: Iterable[Message]) -> Batch:
-        """Sort messages into rows; clocks, and what is redriven for another group, are none."""
+        """Sort messages into rows; clocks, warm-up, and what is redriven for another group, are none."""
         batch = Batch()
         for message in messages:
             if message.topic() in self._letters:
                 batch.dead_letters.append(self._letter(message))
-            elif not is_clock(message):
+            elif message.value() is not None or not (is_clock(message) or warm_up_of(message.headers())):
                 self._fact(message, batch)
         return batch
 
@@ -86,11 +88,6 @@ class Reader:
         content = (message.key(), message.value(), message.headers())
         values = dead_letter_row(message.topic(), message.partition(), message.offset(), self._replay, content)
         return Row(values, message, None)
-
-
-def replayed(topic: str, replay: str) -> str:
-    """Name of a topic in a replay."""
-    return topic if replay == LIVE else f"{topic}.{replay}"
 
 
 def is_clock(message: Message) -> bool:

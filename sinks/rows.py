@@ -20,7 +20,6 @@ from schemas.deadletters import MAX_MESSAGE, DeadLetter, NotADeadLetter, parse_d
 from schemas.records import PostMention
 from schemas.registry import REGISTRY
 
-LIVE = "live"
 TABLE_OF_TOPIC = {
     topics.QUOTES: "quote",
     topics.BARS: "bar",

@@ -20,6 +20,7 @@ from infra.log import get_logger
 from infra.metrics import COMMIT_SECONDS, Health, serve_health
 from infra.migrate import check_schema
 from infra.settings import Settings
+from schemas.replays import LIVE
 from schemas.topics import MENTIONS, POSTS
 
 from .bisection import store_all_but_refused
@@ -29,7 +30,7 @@ from .log import Chunk, KafkaLog, existing_topics
 from .loop import SinkLoop, stop_on_signals, watch
 from .reading import Batch, Reader, Row
 from .retry import is_refusal, is_transient
-from .rows import DEAD_LETTER_COLUMNS, LIVE, Table, table_of
+from .rows import DEAD_LETTER_COLUMNS, Table, table_of
 
 SINK = "timescale"
 GROUP = "moodtape.sink.timescale"

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from schemas.clocks import Clock
 from schemas.records import Record
+from schemas.replays import Replay
+from schemas.topics import state_topic
 
 
 class Emit(NamedTuple):
@@ -82,6 +84,8 @@ class Stage:
         lateness: microseconds subtracted from the clocks; 0 but for first stages.
         fold: makes the empty state of a partition.
         ask: answers the fold's questions (scores); None where it has none.
+        replay: the replay that it works for; None = the live flow. Folds and cores know the topics by their live
+            names, what goes over the wire has the names of :meth:`topic` and :meth:`source`.
     """
 
     name: str
@@ -95,3 +99,32 @@ class Stage:
     ask: Ask | None = None
     consume_records: int = 1000
     chunks_in_flight: int = 24
+    replay: Replay | None = None
+
+    @property
+    def label(self) -> str:
+        """Its name, with that of its replay: of groups, transactional ids and locks."""
+        return self.name if self.replay is None else f"{self.name}.{self.replay.id}"
+
+    @property
+    def group(self) -> str:
+        """Its consumer group."""
+        return f"moodtape.{self.label}"
+
+    @property
+    def state(self) -> str:
+        """Topic of its snapshots."""
+        return self.topic(state_topic(self.name))
+
+    def topic(self, name: str) -> str:
+        """Name over the wire of a topic that it writes."""
+        return name if self.replay is None else self.replay.topic(name)
+
+    def source(self, name: str) -> str:
+        """Name over the wire of a topic that it reads."""
+        return name if self.replay is None else self.replay.source(name)
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Its inputs, by their names over the wire."""
+        return {self.source(name): name for name in self.inputs}

@@ -14,6 +14,7 @@ from infra.errors import PoisonError
 from schemas.clocks import Blind, Clock, Headers, NotAClock, parse_clock
 from schemas.codec import Codec, DecodeError, codec_for
 from schemas.deadletters import failure_headers, parse_redriven
+from schemas.replays import FOLDED, warm_up, warm_up_of
 from schemas.topics import PARTITIONS, TOPICS, dead_letter_topic
 from streams.stage import Emit, Stage
 
@@ -60,9 +61,11 @@ class PartitionCore:
         self.partition = partition
         self.offsets: dict[str, int] = {}
         self._stage = stage
+        self._replay = stage.replay
         self._now = now
         self._fold = stage.fold()
-        self._group = group_of(stage.name)
+        # What was redriven for the live flow is input of its replays, too.
+        self._groups = {stage.group, f"moodtape.{stage.name}"}
         self._guard = Guard(stage.name)
         self._watermark = Watermark(expected_origins(stage, partition), stage.lateness)
         self._decoders = {topic: (codec_for(topic).decode, TOPICS[topic].key) for topic in stage.inputs}
@@ -86,10 +89,10 @@ class PartitionCore:
                 if clock is not None:
                     return clock
                 again = parse_redriven(entry.headers)
-                if again is not None and again.group != self._group:
+                if again is not None and again.group not in self._groups:
                     return _NOT_OURS
             decode, key_of = self._decoders[entry.topic]
-            record = decode(entry.value)
+            record = decode(warm_up_of(entry.headers) or entry.value if entry.headers else entry.value)
             if entry.key != key_of(record).encode():
                 raise PoisonError("invalid", "the key is not the record's")
         except (DecodeError, NotAClock, PoisonError, UnicodeError) as error:
@@ -113,7 +116,7 @@ class PartitionCore:
             if isinstance(item, Clock):
                 self._hear(entry, item, out)
             elif isinstance(item, Exception):
-                out.append(self._dead_letter(entry, item))
+                self._bury(entry, item, None, out)
             else:
                 self._fact(entry, item, answers, out)
         self._forward_pending(out)
@@ -123,7 +126,7 @@ class PartitionCore:
         try:
             emitted = self._guard.fact(self._fold, entry.topic, record, self._watermark.time, answers)
         except PoisonError as error:
-            out.append(self._dead_letter(entry, error))
+            self._bury(entry, error, record.event_time, out)
         else:
             self._encode(emitted, out)
 
@@ -173,11 +176,19 @@ class PartitionCore:
             codec = self._encoders.get(topic)
             if codec is None:
                 codec = self._encoders[topic] = codec_for(topic)
-            out.append(Output(topic, None, key.encode(), codec.encode(record), []))
+            if self._replay is None or self._replay.holds(record.event_time):  # type: ignore[union-attr]
+                out.append(Output(topic, None, key.encode(), codec.encode(record), []))
+            elif topic in FOLDED:
+                out.append(Output(topic, None, key.encode(), None, warm_up(codec.encode(record))))
+
+    def _bury(self, entry: Entry, error: Exception, event_time: int | None, out: list[Output]) -> None:
+        """A dead letter; in a replay only where the record may be of its time."""
+        if self._replay is None or event_time is None or self._replay.holds(event_time):
+            out.append(self._dead_letter(entry, error))
 
     def _dead_letter(self, entry: Entry, error: Exception) -> Output:
         headers = failure_headers(
-            topic=entry.topic,
+            topic=self._stage.source(entry.topic),
             partition=self.partition,
             offset=entry.offset,
             headers=entry.headers,
@@ -185,7 +196,7 @@ class PartitionCore:
             error=type(error).__name__,
             message=str(error),
             reason=getattr(error, "reason", "undecodable"),
-            group=self._group,
+            group=self._stage.group,
             now=self._now(),
         )
         return Output(dead_letter_topic(entry.topic), self.partition, entry.key, entry.value, headers)
@@ -229,11 +240,6 @@ class PartitionCore:
             self._fold.advance(self._watermark.time)
         if self._watermark.told == "end":
             self._fold.flush()
-
-
-def group_of(stage: str) -> str:
-    """Consumer group of a stage."""
-    return f"moodtape.{stage}"
 
 
 def expected_origins(stage: Stage, partition: int) -> list[OriginKey] | None:

@@ -5,10 +5,10 @@ from confluent_kafka import Message
 from .core import Entry
 
 
-def entry_of(message: Message) -> Entry:
-    """The entry of a message without error."""
+def entry_of(message: Message, topic: str) -> Entry:
+    """The entry of a message without error; ``topic`` is its live name, whatever it is called over the wire."""
     return Entry(
-        message.topic(),
+        topic,
         message.offset(),
         message.timestamp()[1],
         message.key(),

@@ -1,6 +1,6 @@
 """Is a worker that stands still waiting for something, or stuck? The two look alike from outside."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -8,6 +8,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from infra import metrics
 
 from .chunks import Owned
+from .ends import Ends
 
 ASK_SECONDS = 1.0
 
@@ -54,7 +55,7 @@ class Progress:
         return None
 
 
-def report_lag(consumer: Consumer, owned: Iterable[Owned], topics: Sequence[str], *, ask: bool) -> int:
+def report_lag(consumer: Consumer, owned: Iterable[Owned], topics: Iterable[str], ends: Ends, *, ask: bool) -> int:
     """Show lag and watermark of each partition as metrics; returns the lag of all.
 
     The client knows the logs' ends from what it fetched last; ``ask`` asks the broker, for when nothing was fetched.
@@ -66,7 +67,7 @@ def report_lag(consumer: Consumer, owned: Iterable[Owned], topics: Sequence[str]
             if high is None:
                 ask = False  # the broker is away: one time-out is enough
                 continue
-            lag = max(0, high - item.committed.get(topic, 0))
+            lag = max(0, ends.cap((topic, item.partition), high) - item.committed.get(topic, 0))
             metrics.CONSUMER_LAG.labels(topic, str(item.partition)).set(lag)
             total += lag
         if item.core.watermark is not None:

@@ -17,7 +17,8 @@ from infra.settings import Settings
 from streams.stage import Stage
 
 from .chunks import Chunk, Finished, Handover, Owned
-from .core import PartitionCore, group_of
+from .core import PartitionCore
+from .ends import Ends
 from .messages import entry_of
 from .progress import Look, Progress, report_lag
 from .restore import Restorer
@@ -68,8 +69,10 @@ class Pump:
         self._progress = Progress(settings.stall_seconds)
         self.assigned = False
         self._eager = settings.group_protocol == "classic"
-        self._restorer = Restorer(bootstrap, stage.name, self.beat)
-        self._transactions = Transactions(bootstrap, stage.name, instance)
+        self._sources = stage.sources
+        self._ends = Ends({} if stage.replay is None else stage.replay.ends)
+        self._restorer = Restorer(bootstrap, stage, self.beat)
+        self._transactions = Transactions(bootstrap, stage, instance)
         self._consumer = Consumer(self._consumer_config(bootstrap, instance))
 
     def _consumer_config(self, bootstrap: str, instance: str) -> dict[str, object]:
@@ -83,7 +86,7 @@ class Pump:
             }
         else:
             membership = {"group.protocol": "consumer", "group.remote.assignor": "range"}
-        return consumer_config(bootstrap, group_of(self._stage.name), **membership)
+        return consumer_config(bootstrap, self._stage.group, **membership)
 
     def beat(self) -> None:
         """Tell the watchdog that this thread is alive."""
@@ -106,7 +109,7 @@ class Pump:
         """
         self._transactions.start(self.beat)
         self._consumer.subscribe(
-            list(self._stage.inputs), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lost
+            list(self._sources), on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lost
         )
         while not self._stop.is_set():
             self._turn()
@@ -128,7 +131,7 @@ class Pump:
         self._make_room()
         self._watch()
 
-    def _poll(self) -> list[Message]:
+    def _poll(self) -> Sequence[Message]:
         messages: list[Message] = self._consumer.consume(
             min(self._stage.consume_records, self._settings.consume_records), POLL_SECONDS
         )
@@ -141,7 +144,7 @@ class Pump:
                 raise FatalError(f"consumer: {error.str()}")
             elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise FatalError(f"consumer: {error.str()}; run `moodtape topics create`")
-        return good
+        return self._ends.before(good, self._consumer)
 
     def _hand_out(self, messages: Sequence[Message]) -> None:
         """Cut one poll into one chunk per topic and partition, in the order of the log."""
@@ -168,15 +171,17 @@ class Pump:
             owned.snapshot_at = time.monotonic() + self._settings.snapshot_interval_seconds
         owned.in_flight += 1
         owned.read[topic] = end
-        self._send(Chunk(owned, topic, end, [entry_of(m) for m in messages], due))
+        name = self._sources[topic]
+        self._send(Chunk(owned, topic, end, [entry_of(m, name) for m in messages], due))
 
     def _positions(self, keys: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
         asked = [TopicPartition(topic, partition) for topic, partition in keys]
-        return {(tp.topic, tp.partition): tp.offset for tp in self._consumer.position(asked)}
+        found = {(tp.topic, tp.partition): tp.offset for tp in self._consumer.position(asked)}
+        return {place: self._ends.cap(place, offset) for place, offset in found.items()}
 
     def _note_markers(self) -> None:
         """The log's last offsets may be transaction markers: an empty chunk commits the position behind them."""
-        keys = [(topic, number) for number in self._owned for topic in self._stage.inputs]
+        keys = [(topic, number) for number in self._owned for topic in self._sources]
         for (topic, number), position in self._positions(keys).items():
             owned = self._owned[number]
             if position > owned.read.get(topic, 0):
@@ -260,7 +265,7 @@ class Pump:
             consumer.incremental_assign(targets)
         self._paused = False
         self.assigned = True
-        _log.info("assigned", stage=self._stage.name, partitions=numbers)
+        _log.info("assigned", stage=self._stage.label, partitions=numbers)
 
     def _committed(self, consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
         """Where the group stands. The broker does not tell before a dead worker's open transaction has timed out."""
@@ -274,7 +279,7 @@ class Pump:
                     raise FatalError(f"where the group stands is not known: {error.args[0].str()}") from error
 
     def _co_partitioned(self, partitions: Sequence[TopicPartition]) -> list[int]:
-        by_topic = {topic: {tp.partition for tp in partitions if tp.topic == topic} for topic in self._stage.inputs}
+        by_topic = {topic: {tp.partition for tp in partitions if tp.topic == topic} for topic in self._sources}
         sets = list(by_topic.values())
         if any(numbers != sets[0] for numbers in sets):
             raise FatalError(f"the group's assignment splits partitions that belong together: {by_topic}")
@@ -330,7 +335,7 @@ class Pump:
         self._next_look = now + LOOK_EVERY_SECONDS
         owned = list(self._owned.values())
         lag = report_lag(
-            self._consumer, owned, self._stage.inputs, ask=now - self._read_at > self._settings.stall_seconds
+            self._consumer, owned, self._sources, self._ends, ask=now - self._read_at > self._settings.stall_seconds
         )
         seen = Look(
             lag=lag,

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from infra import metrics
 from infra.errors import FatalError
@@ -11,9 +11,9 @@ from infra.failpoints import failpoint
 from infra.kafka import consumer_config, is_fatal
 from infra.log import get_logger
 from infra.offsets import log_ends
-from schemas.topics import state_topic
+from streams.stage import Stage
 
-from .core import Entry, PartitionCore
+from .core import PartitionCore
 from .messages import entry_of
 
 _log = get_logger(__name__)
@@ -24,11 +24,11 @@ STALL_SECONDS = 60.0
 class Restorer:
     """Restores cores from the topics; used while nothing of the partitions is being read."""
 
-    def __init__(self, bootstrap: str, stage: str, beat: Callable[[], None]) -> None:
+    def __init__(self, bootstrap: str, stage: Stage, beat: Callable[[], None]) -> None:
         self._stage = stage
         self._bootstrap = bootstrap
         self._beat = beat
-        self._config = consumer_config(bootstrap, f"moodtape.{stage}.restore")
+        self._config = consumer_config(bootstrap, f"{stage.group}.restore")
 
     def restore(self, cores: Sequence[PartitionCore], committed: dict[int, dict[str, int]]) -> None:
         """Fill fresh cores so that they stand at the committed offsets (partition -> topic -> offset)."""
@@ -58,15 +58,15 @@ class Restorer:
 
         Not up to the last stable offset: an open transaction of a zombie would hide the newest snapshot.
         """
-        topic = state_topic(self._stage)
+        topic = self._stage.state
         found: dict[int, dict[str, bytes]] = {partition: {} for partition in partitions}
 
-        def take(entry: Entry, partition: int) -> None:
-            key = (entry.key or b"").decode().partition(":")[2]
-            if entry.value is None:
-                found[partition].pop(key, None)
+        def take(message: Message) -> None:
+            key, value = (message.key() or b"").decode().partition(":")[2], message.value()
+            if value is None:
+                found[message.partition()].pop(key, None)
             else:
-                found[partition][key] = entry.value
+                found[message.partition()][key] = value
 
         ends = log_ends(self._bootstrap, [topic])
         spans = {(topic, p): (0, ends[topic, p]) for p in partitions if ends[topic, p] > 0}
@@ -76,7 +76,7 @@ class Restorer:
     def _fold_silently(
         self, consumer: Consumer, cores: Sequence[PartitionCore], committed: dict[int, dict[str, int]]
     ) -> int:
-        by_partition = {core.partition: core for core in cores}
+        by_partition, names = {core.partition: core for core in cores}, self._stage.sources
         count = 0
         spans = {}
         for core in cores:
@@ -86,10 +86,11 @@ class Restorer:
                     spans[topic, core.partition] = (start, end)
                 core.offsets[topic] = max(end, start)
 
-        def take(entry: Entry, partition: int) -> None:
+        def take(message: Message) -> None:
             nonlocal count
-            core = by_partition[partition]
-            if entry.offset < committed[partition][entry.topic]:
+            core, topic = by_partition[message.partition()], message.topic()
+            if message.offset() < committed[core.partition][topic]:
+                entry = entry_of(message, names[topic])
                 core.run([entry], core.decode([entry]), {})
                 count += 1
 
@@ -100,7 +101,7 @@ class Restorer:
         self,
         consumer: Consumer,
         spans: dict[tuple[str, int], tuple[int, int]],
-        take: Callable[[Entry, int], None],
+        take: Callable[[Message], None],
     ) -> None:
         """Read each (topic, partition) from start to end, ends excluded; markers advance the position too."""
         if not spans:
@@ -118,11 +119,11 @@ class Restorer:
                     if is_fatal(error):
                         raise KafkaException(error)
                     continue
-                take(entry_of(message), message.partition())
+                take(message)
             if messages:
                 progressed = time.monotonic()
             elif time.monotonic() - progressed > STALL_SECONDS:
-                raise FatalError(f"{self._stage}: state cannot be read to its end: {sorted(left)}")
+                raise FatalError(f"{self._stage.label}: state cannot be read to its end: {sorted(left)}")
             for position in consumer.position([TopicPartition(t, p) for t, p in left]):
                 if position.offset >= left[position.topic, position.partition][1]:
                     del left[position.topic, position.partition]

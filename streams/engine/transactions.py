@@ -11,7 +11,8 @@ from infra.errors import FatalError
 from infra.failpoints import failpoint
 from infra.kafka import producer_config
 from infra.log import get_logger
-from schemas.topics import state_topic
+from schemas.topics import TOPICS, dead_letter_topic
+from streams.stage import Stage
 
 from .chunks import Finished
 from .core import Output
@@ -36,13 +37,15 @@ _FENCED = frozenset(
 class Transactions:
     """The transactional producer of one worker."""
 
-    def __init__(self, bootstrap: str, stage: str, instance: str) -> None:
-        self._state_topic = state_topic(stage)
+    def __init__(self, bootstrap: str, stage: Stage, instance: str) -> None:
+        self._state_topic = stage.state
+        named = (*TOPICS, *map(dead_letter_topic, TOPICS))
+        self._names = {name: stage.topic(name) for name in named if stage.topic(name) != name}
         self._producer = Producer(
             producer_config(
                 bootstrap,
                 **{
-                    "transactional.id": f"moodtape.{stage}.{instance}",
+                    "transactional.id": f"{stage.group}.{instance}",
                     "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
                 },
             )
@@ -87,6 +90,7 @@ class Transactions:
 
     def _produce(self, output: Output) -> None:
         topic, partition, key, value, headers = output
+        topic = self._names.get(topic, topic)
         while True:
             try:
                 # No delivery callback: a transaction with an undelivered record does not commit.

@@ -138,7 +138,7 @@ def build_app(stage: Stage, settings: Settings) -> Any:
 
 def run_stage(stage: Stage, settings: Settings, endpoints: Endpoints) -> None:
     """Run one worker of a stage until SIGTERM or SIGINT; a second signal ends it at once."""
-    instance = claim_instance(settings.data_dir, stage.name, settings.instance)
+    instance = claim_instance(settings.data_dir, stage.label, settings.instance)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     app = build_app(stage, settings)
@@ -173,7 +173,7 @@ def run_stage(stage: Stage, settings: Settings, endpoints: Endpoints) -> None:
     health.live["kafka"] = lambda: pump.silence(SILENCE_SECONDS)
     health.ready["assignment"] = lambda: None if pump.assigned else "no partitions assigned yet"
     port = serve_health(health, settings.metrics_host, settings.metrics_port)
-    _log.info("worker starts", stage=stage.name, instance=instance.name, metrics_port=port)
+    _log.info("worker starts", stage=stage.label, instance=instance.name, metrics_port=port)
     # State is long-lived and free of cycles: the default thresholds spend a fifth of the time looking through it.
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

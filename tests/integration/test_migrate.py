@@ -11,8 +11,9 @@ from psycopg import sql
 from infra.errors import ServiceUnavailable, UserError
 from infra.migrate import Migration, migrate, require_schema, shipped_migrations
 from schemas.records import Bar, Correlation, Instrument, Quote, Sentiment
+from schemas.replays import LIVE
 from schemas.topics import TOPIC_OF_RECORD
-from sinks.rows import LIVE, table_of
+from sinks.rows import table_of
 from tests.helpers.sinking import MINUTE, START
 
 pytestmark = pytest.mark.services

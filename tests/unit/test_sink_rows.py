@@ -9,8 +9,9 @@ from psycopg.types.json import Jsonb
 from infra.migrate import shipped_migrations
 from schemas.codec import codec_for, to_dict
 from schemas.deadletters import dead_letter_headers
+from schemas.replays import LIVE
 from schemas.topics import QUOTES, TOPIC_OF_RECORD
-from sinks.rows import DEAD_LETTER_COLUMNS, LIVE, TABLE_OF_TOPIC, dead_letter_row, readable_headers, table_of
+from sinks.rows import DEAD_LETTER_COLUMNS, TABLE_OF_TOPIC, dead_letter_row, readable_headers, table_of
 from tests.helpers.sinking import START, quote, sample_records
 
 PLACE = ["replay", "topic_partition", "topic_offset"]

@@ -119,16 +119,17 @@ def from_dict(kind: type[Record], data: Mapping[str, Any]) -> Any:
 
 
 def _fast(schema: Any) -> Any:
-    # Same bytes on the wire; without the logical type no datetime is built (3-4 us a timestamp).
-    return parse_schema(_without_logical_types(schema))
+    # Without the logical type no datetime is built (3-4 us a timestamp).
+    return parse_schema(without_logical_types(schema))
 
 
-def _without_logical_types(schema: Any) -> Any:
+def without_logical_types(schema: Any) -> Any:
+    """The schema whose values are plain longs; the bytes are the same."""
     if isinstance(schema, dict):
-        plain = {k: _without_logical_types(v) for k, v in schema.items() if k != "logicalType"}
+        plain = {k: without_logical_types(v) for k, v in schema.items() if k != "logicalType"}
         return plain["type"] if set(plain) == {"type"} else plain
     if isinstance(schema, list):
-        return [_without_logical_types(item) for item in schema]
+        return [without_logical_types(item) for item in schema]
     return schema
 
 

@@ -11,13 +11,14 @@ from schemas.topics import BARS, POSTS, QUOTES, RAW_POSTS, RAW_QUOTES, TOPICS
 from .account import Edge, Report
 from .bars import BarRecount, Calendar, IndicatorCheck
 from .dead_letters import letters_edge
-from .letters import NONE, buried
+from .letters import NONE, Tries, buried
 from .reading import Fact, Heard, Span, TopicReader, require
 from .recount import PostRules, QuoteRules, Recount, Rules
 from .stored import StoredEdges
 from .tables import TABLES, Store
 
 POLL_SECONDS = 0.25
+BARS_GROUP = "moodtape.bars"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,10 @@ def first_stage_edge(scope: Scope, raw: str, out: str, group: str, rules: Callab
     made = {span.partition: span for span in require(reader.spans(out), out)}
     # Whatever stands in the output by now came from a raw record below these ends.
     later = {span.partition: span for span in reader.spans(raw)}
-    dead = buried(reader, raw)
+    dead = buried(reader, raw, group)
     for span in ends:
-        count = Recount(edge, rules(), span.partition, span.high, dead.get(span.partition, NONE))
+        tries = Tries(raw, span.partition, group, dead.get(span.partition, NONE), span.low)
+        count = Recount(edge, rules(), span.partition, span.high, tries)
         count.take_raw(_facts_only(reader, later[span.partition]))
         count.take_out(_facts_only(reader, made[span.partition]))
         count.close()
@@ -86,15 +88,18 @@ def bars_edge(scope: Scope) -> Edge:
     edge = Edge(f"{QUOTES} -> {BARS}")
     reader = scope.reader
     ends = require(reader.spans(QUOTES), QUOTES)
-    edge.notes += _await(scope, "moodtape.bars has not read all", lambda: _lag(reader, "moodtape.bars", ends))
+    edge.notes += _await(scope, f"{BARS_GROUP} has not read all", lambda: _lag(reader, BARS_GROUP, ends))
     made = {span.partition: span for span in require(reader.spans(BARS), BARS)}
     later = {span.partition: span for span in reader.spans(QUOTES)}
     calendar = Calendar(scope.settings.day_zone)
+    dead = buried(reader, QUOTES, BARS_GROUP)
     for span in ends:
+        tries = Tries(QUOTES, span.partition, BARS_GROUP, dead.get(span.partition, NONE), span.low)
         count = BarRecount(edge, calendar, scope.settings.quote_sources, span.low == 0)
-        count.take_quotes(reader.facts(span))
+        count.take_quotes(tries.folded(reader.facts(span)))
         count.mark()
-        count.take_quotes(reader.facts(Span(QUOTES, span.partition, span.high, later[span.partition].high)))
+        behind = Span(QUOTES, span.partition, span.high, later[span.partition].high)
+        count.take_quotes(tries.folded(reader.facts(behind)))
         check = IndicatorCheck(edge) if made[span.partition].low == 0 else None
         count.take_bars(_checked(_facts_only(reader, made[span.partition]), check))
         count.close()

@@ -1,7 +1,7 @@
 """Topics of dead letters against the table ``dead_letter``."""
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from schemas.deadletters import NotADeadLetter, parse_dead_letter
@@ -18,6 +18,7 @@ COLUMNS = (
     *("origin_topic", "origin_partition", "origin_offset", "stage", "reason", "error", "message", "attempts"),
     *("consumer_group", "key", "value", "headers"),
 )
+IDENTITY = ("origin_topic", "origin_partition", "origin_offset", "consumer_group", "value")
 
 
 class Letter(NamedTuple):
@@ -29,9 +30,12 @@ class Letter(NamedTuple):
     @property
     def identity(self) -> tuple[Any, ...]:
         """What may be stored only once: the original's place, who gave it up, its value."""
-        said = self.columns
-        names = ("origin_topic", "origin_partition", "origin_offset", "consumer_group", "value")
-        return tuple(said[name] for name in names)
+        return tuple(self.columns[name] for name in IDENTITY)
+
+    @property
+    def attempts(self) -> int:
+        """Which try failed; 0 where the headers do not tell."""
+        return int(self.columns.get("attempts", 0))
 
     @property
     def name(self) -> str:
@@ -41,9 +45,9 @@ class Letter(NamedTuple):
 
 
 def letters_edge(reader: TopicReader, store: Store, topic: str, wait: Await) -> Edge:
-    """Account for the dead letters of one topic.
+    """Account for the dead letters of one topic: each identity has one row, that of the first letter of its last try.
 
-    A sink that died may have written a letter twice; the second is a duplicate and has no row.
+    A sink that died may have written a letter twice; those copies, and letters of earlier tries, are duplicates.
     """
     letters = dead_letter_topic(topic)
     edge = Edge(f"{letters} -> {TABLE}")
@@ -52,7 +56,9 @@ def letters_edge(reader: TopicReader, store: Store, topic: str, wait: Await) -> 
     rows = PartitionedRows(store.rows(TABLE, COLUMNS, {"dlq_topic": letters}), spans)
     walk = LetterWalk(edge)
     for span in spans:
-        walk.walk(span.partition, letters_of_span(reader, span), rows.of(span.partition))
+        last = last_tries(letters_of_span(reader, span))
+        walk.walk(span.partition, letters_of_span(reader, span), rows.of(span.partition), last)
+    walk.settle(rows.behind)
     for row in rows.unfounded({span.partition: span.high for span in reader.spans(letters)}):
         walk.stray(row)
     return edge
@@ -106,31 +112,49 @@ def _storable(text: str) -> str:
     return text.replace("\x00", "\ufffd")
 
 
+def last_tries(letters: Iterable[Letter]) -> dict[int, int]:
+    """For each identity (64 bits of it) the offset of the first letter of its last try."""
+    found: dict[int, tuple[int, int]] = {}
+    for letter in letters:
+        key = hash(letter.identity)
+        if letter.attempts > found.get(key, (-1, 0))[0]:
+            found[key] = letter.attempts, letter.offset
+    return {key: offset for key, (_, offset) in found.items()}
+
+
 class LetterWalk:
     """Compares letters and rows, both in order of the letter's offset."""
 
     def __init__(self, edge: Edge) -> None:
         self.edge = edge
-        self._stored: set[tuple[Any, ...]] = set()
+        self._missing: list[tuple[int, str]] = []
 
-    def walk(self, partition: int, letters: Iterator[Letter], rows: Iterator[Row]) -> None:
-        """Account for one partition."""
+    def walk(self, partition: int, letters: Iterable[Letter], rows: Iterator[Row], last: Mapping[int, int]) -> None:
+        """Account for one partition; ``last`` says which letters must have a row."""
         row = next(rows, None)
         for letter in letters:
-            self.edge.facts_in += 1
             while row is not None and row["topic_offset"] < letter.offset:
                 self.stray(row)
                 row = next(rows, None)
-            if row is not None and row["topic_offset"] == letter.offset:
-                self._compare(partition, letter, row)
-                row = next(rows, None)
-            elif letter.identity in self._stored:
+            found = row if row is not None and row["topic_offset"] == letter.offset else None
+            if last[hash(letter.identity)] != letter.offset:
                 self.edge.duplicates += 1
+                if found is not None:
+                    self.stray(found)
             else:
-                self.edge.blame("missing", f"{letter.name} (partition {partition} offset {letter.offset}) has no row")
+                self._expect(partition, letter, found)
+            if found is not None:
+                row = next(rows, None)
         while row is not None:
             self.stray(row)
             row = next(rows, None)
+
+    def settle(self, behind: Iterable[Row]) -> None:
+        """Blame what has no row, unless a later try has taken its row while the account was drawn up."""
+        later = {hash(tuple(row[name] for name in IDENTITY)) for row in behind} if self._missing else set()
+        for key, what in self._missing:
+            if key not in later:
+                self.edge.blame("missing", what)
 
     def stray(self, row: Row) -> None:
         """Blame a row that is one too many."""
@@ -139,10 +163,13 @@ class LetterWalk:
         place = f"partition {row['topic_partition']} offset {row['topic_offset']}"
         self.edge.blame("extra", f"{origin}: a row that no letter stands for, or a second one ({place})")
 
-    def _compare(self, partition: int, letter: Letter, row: Row) -> None:
+    def _expect(self, partition: int, letter: Letter, row: Row | None) -> None:
+        self.edge.facts_in += 1
+        place = f"partition {partition} offset {letter.offset}"
+        if row is None:
+            self._missing.append((hash(letter.identity), f"{letter.name} ({place}) has no row"))
+            return
         self.edge.facts_out += 1
-        self._stored.add(letter.identity)
         wrong = differences(row, letter.columns)
         if wrong:
-            place = f"partition {partition} offset {letter.offset}"
             self.edge.blame("altered", f"{letter.name} ({place}): {', '.join(wrong)}")

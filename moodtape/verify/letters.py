@@ -1,27 +1,30 @@
-"""The dead letters of a topic, by the place of the original."""
+"""The dead letters of a topic, by the place of the original, and the records that were sent back."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from schemas.deadletters import DeadLetter, NotADeadLetter, parse_dead_letter
+from schemas.deadletters import DeadLetter, NotADeadLetter, parse_dead_letter, parse_redriven
 from schemas.topics import dead_letter_topic
 
-from .reading import TopicReader
+from .reading import Fact, Heard, TopicReader
 
 Digest = int
+Try = tuple[int, int]
+"""Offset of the original and number of the try: 1 = the original itself, more = redriven."""
+SINK_GROUP = "moodtape.sink.timescale"
+KEPT = 2 * 3600 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Buried:
-    """Where the dead letters of one partition of one topic say they come from.
+    """What one consumer group gave up of one partition of a topic.
 
-    ``bytes_at`` has a digest of key and value for each offset of the original; ``twice`` lists offsets that one
-    consumer group gave up more than once.
+    ``bytes_at`` has a digest of key and value for each try that failed; ``twice`` lists offsets of originals of
+    which one try has more than one letter.
     """
 
-    bytes_at: Mapping[int, Digest]
+    bytes_at: Mapping[Try, Digest]
     twice: tuple[int, ...]
 
 
@@ -43,17 +46,62 @@ def letters_of(reader: TopicReader, topic: str) -> Iterator[tuple[Any, DeadLette
                 yield message, None
 
 
-def buried(reader: TopicReader, topic: str) -> dict[int, Buried]:
-    """The dead letters of a topic's own records, by partition; a recording's bad lines are not among them."""
-    found: dict[int, dict[int, Digest]] = {}
-    times: Counter[tuple[int, int, str]] = Counter()
+def buried(reader: TopicReader, topic: str, group: str) -> dict[int, Buried]:
+    """What a group gave up of a topic's own records, by partition; a recording's bad lines are not among them."""
+    found: dict[int, dict[Try, Digest]] = {}
+    twice: dict[int, set[int]] = {}
     for message, letter in letters_of(reader, topic):
-        if letter is None or letter.topic != topic:
+        if letter is None or letter.topic != topic or letter.group != group:
             continue
-        found.setdefault(letter.partition, {})[letter.offset] = digest(message.key(), message.value())
-        times[letter.partition, letter.offset, letter.group] += 1
-    twice = [(partition, offset) for (partition, offset, _), count in times.items() if count > 1]
-    return {
-        partition: Buried(offsets, tuple(sorted(o for p, o in twice if p == partition)))
-        for partition, offsets in found.items()
-    }
+        tries = found.setdefault(letter.partition, {})
+        number = (letter.offset, letter.attempts)
+        if number in tries:
+            twice.setdefault(letter.partition, set()).add(letter.offset)
+        tries[number] = digest(message.key(), message.value())
+    return {partition: Buried(tries, tuple(sorted(twice.get(partition, ())))) for partition, tries in found.items()}
+
+
+class Tries:
+    """Tells the tries of one group in one partition apart, in order of the log.
+
+    Args:
+        low: first offset that the log still holds.
+    """
+
+    def __init__(self, topic: str, partition: int, group: str, dead: Buried, low: int = 0) -> None:
+        self._place, self._group, self.dead, self._low = (topic, partition), group, dead, low
+        self._heard: int | None = None
+
+    def of(self, fact: Fact) -> Try | None:
+        """Which try of which original a record is; None where it was redriven for another group."""
+        again = parse_redriven(fact.headers)
+        if again is None:
+            return fact.offset, 1
+        if again.group != self._group or (again.topic, again.partition) != self._place:
+            return None
+        return again.offset, again.attempts
+
+    def counts(self, number: Try, fact: Fact) -> bool:
+        """Whether a record stands for its identity: the original, or a later try whose original is gone."""
+        return number[0] == fact.offset or number[0] < self._low
+
+    def folded(self, entries: Iterable[Fact | Heard]) -> Iterator[Fact | Heard]:
+        """Clocks, and the records that a fold of the group took in; for partitions with clocks of one origin.
+
+        Not those it gave up, nor those redriven for others, nor a redriven one of buckets that are closed for good.
+        """
+        for entry in entries:
+            if isinstance(entry, Heard):
+                if entry.clock.kind == "time":
+                    self._heard = max(entry.clock.time, self._heard or entry.clock.time)
+                yield entry
+                continue
+            number = self.of(entry)
+            if number is not None and number not in self.dead.bytes_at and not self._too_old(number, entry.record):
+                yield entry
+
+    def _too_old(self, number: Try, record: Any) -> bool:
+        # The first stage flags what is too old for a fold, and no clock comes between it and the next stage.
+        if number[1] == 1 or record is None or self._heard is None:
+            return False
+        return bool(record.event_time < self._heard - KEPT)

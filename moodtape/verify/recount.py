@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from schemas.records import Quote, RawPost, RawQuote, ScoredPost
 
 from .account import Edge
-from .letters import Buried, digest
+from .letters import Tries, Try, digest
 from .reading import Fact
 from .rows import spoken
 
@@ -123,21 +123,32 @@ class PostRules:
 
 
 class Recount:
-    """The account of one partition between a raw topic and the first stage's."""
+    """The account of one partition between a raw topic and the first stage's.
 
-    def __init__(self, edge: Edge, rules: Rules, partition: int, end: int, dead: Buried) -> None:
+    A record that is sent back is another try of the same fact: ``in`` and ``dead`` count facts, and a fact is dead
+    while its last try failed.
+    """
+
+    def __init__(self, edge: Edge, rules: Rules, partition: int, end: int, tries: Tries) -> None:
         self.edge = edge
-        self._rules, self._partition, self._end, self._dead = rules, partition, end, dead
+        self._rules, self._partition, self._end, self._tries = rules, partition, end, tries
+        self._given_up: set[int] = set()
         self._went: dict[Key, list[Went]] = {}
         self._came: dict[Key, list[Came]] = {}
 
     def take_raw(self, facts: Iterable[Fact]) -> None:
         """Take the raw facts in order of the log."""
         for fact in facts:
-            self._count(fact.offset)
-            if fact.offset in self._dead.bytes_at:
-                self._bury(fact)
-            elif fact.record is None:
+            number = self._tries.of(fact)
+            if number is None:
+                continue
+            if self._tries.counts(number, fact):
+                self._count(fact.offset)
+            if number in self._tries.dead.bytes_at:
+                self._bury(fact, number)
+                continue
+            self._resolve(fact, number)
+            if fact.record is None:
                 if fact.offset < self._end:
                     self.edge.blame("missing", f"{self._place(fact.offset)} cannot be decoded and is no dead letter")
             else:
@@ -156,7 +167,7 @@ class Recount:
 
     def close(self) -> None:
         """Blame what does not add up."""
-        for offset in self._dead.twice:
+        for offset in self._tries.dead.twice:
             self.edge.blame("extra", f"{self._place(offset)} is a dead letter twice")
         for key, went in self._went.items():
             self._settle(key, went, self._came.pop(key, []))
@@ -167,11 +178,17 @@ class Recount:
         if offset < self._end:
             self.edge.facts_in += 1
 
-    def _bury(self, fact: Fact) -> None:
-        if fact.offset < self._end:
+    def _bury(self, fact: Fact, number: Try) -> None:
+        if fact.offset < self._end and number[0] not in self._given_up:
+            self._given_up.add(number[0])
             self.edge.dead += 1
-        if self._dead.bytes_at[fact.offset] != digest(fact.key, fact.value):
+        if self._tries.dead.bytes_at[number] != digest(fact.key, fact.value):
             self.edge.blame("altered", f"{self._place(fact.offset)} is a dead letter with other bytes")
+
+    def _resolve(self, fact: Fact, number: Try) -> None:
+        if fact.offset < self._end and number[0] in self._given_up:
+            self._given_up.discard(number[0])
+            self.edge.dead -= 1
 
     def _settle(self, key: Key, went: list[Went], came: list[Came]) -> None:
         # What stands behind the end may be done or not: the account holds if it holds for some place between.

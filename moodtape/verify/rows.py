@@ -1,12 +1,13 @@
 """Topic against table: each row must be the record it names by its partition and offset."""
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from infra.clock import from_datetime, to_rfc3339
 
 from .account import Edge
+from .letters import Tries, Try
 from .reading import Fact
 from .tables import Table
 
@@ -57,6 +58,35 @@ def _word(part: Any) -> str:
     return to_rfc3339(part) if isinstance(part, int) and 10**14 < part < 10**16 else str(part)
 
 
+class Refused:
+    """Which facts of a partition the store refused, try after try; ``dead`` of the edge counts those it still lacks."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+        self._dead: set[int] = set()
+        self._stored: set[int] = set()
+
+    def take(self, number: Try, given_up: bool, has_row: bool) -> bool:
+        """Take the next try of a fact; whether it may be without a row.
+
+        It may if the store gave it up, or if the store has the fact by an earlier try: a letter may be written and
+        the chunk be stored without a refusal later. A second row then is one too many.
+        """
+        fact = number[0]
+        if has_row:
+            if fact in self._stored:
+                self._edge.blame("extra", f"offset {fact} was sent back and is stored twice")
+            if given_up or number[1] > 1:
+                self._stored.add(fact)
+            if fact in self._dead:
+                self._dead.discard(fact)
+                self._edge.dead -= 1
+        elif given_up and fact not in self._stored and fact not in self._dead:
+            self._dead.add(fact)
+            self._edge.dead += 1
+        return given_up or fact in self._stored
+
+
 class Comparison:
     """Walks one partition of a topic and its rows, both in order of the offset.
 
@@ -77,18 +107,24 @@ class Comparison:
         self.edge = edge
         self._table, self._doubtful, self._suspect = table, doubtful, suspect
 
-    def walk(self, partition: int, facts: Iterable[Fact], rows: Iterable[Row], dead: Container[int]) -> None:
-        """Account for one partition. ``dead`` has the offsets whose records the store refused."""
+    def walk(self, partition: int, facts: Iterable[Fact], rows: Iterable[Row], tries: Tries) -> None:
+        """Account for one partition. ``tries`` tells what the store refused and what was sent back to it."""
         waiting: Iterator[Row] = iter(rows)
         row = next(waiting, None)
-        doubles = Doubles()
+        doubles, refused = Doubles(), Refused(self.edge)
         for fact in facts:
-            self.edge.facts_in += 1
             while row is not None and row["topic_offset"] < fact.offset:
                 self.stray(row)
                 row = next(waiting, None)
             found = row is not None and row["topic_offset"] == fact.offset
-            self._judge(partition, fact, row if found else None, dead, doubles)
+            number = tries.of(fact)
+            if number is not None:
+                self.edge.facts_in += tries.counts(number, fact)
+                given_up = number in tries.dead.bytes_at
+                excuse = refused.take(number, given_up, found)
+                self._judge(partition, fact, row if found else None, excuse, doubles if number[1] == 1 else Doubles())
+            elif row is not None and found:
+                self.stray(row)
             if found:
                 row = next(waiting, None)
         while row is not None:
@@ -101,7 +137,7 @@ class Comparison:
         place = f"partition {row['topic_partition']} offset {row['topic_offset']}"
         self.edge.blame("extra", f"{_identity(row)}: a row that no record stands for, or a second one ({place})")
 
-    def _judge(self, partition: int, fact: Fact, row: Row | None, dead: Container[int], doubles: Doubles) -> None:
+    def _judge(self, partition: int, fact: Fact, row: Row | None, excused: bool, doubles: Doubles) -> None:
         place = f"partition {partition} offset {fact.offset}"
         record = fact.record
         key = None if record is None else self._table.key_of(record)
@@ -109,7 +145,8 @@ class Comparison:
         if key is not None and self._table.once(record) and doubles.seen(key):
             self.edge.blame("extra", f"{name} stands twice in the topic, again at {place}")
         if row is None:
-            self._absent(fact, f"{name} ({place})", dead)
+            if not excused:
+                self.edge.blame("missing", f"{name} ({place}) has no row")
             return
         self.edge.facts_out += 1
         if record is None:
@@ -122,12 +159,6 @@ class Comparison:
             self.edge.blame("altered", f"{name} ({place}): {', '.join(certain)}")
         elif doubtful:
             self._suspect(record, f"{name} ({place}): {', '.join(doubtful)}")
-
-    def _absent(self, fact: Fact, name: str, dead: Container[int]) -> None:
-        if fact.offset in dead:
-            self.edge.dead += 1
-        else:
-            self.edge.blame("missing", f"{name} has no row")
 
 
 def _identity(row: Row) -> str:

@@ -7,7 +7,7 @@ from schemas.records import ScoredPost
 from schemas.topics import MENTIONS, POSTS, TOPICS
 
 from .account import Edge
-from .letters import NONE, buried
+from .letters import NONE, SINK_GROUP, Tries, buried
 from .reading import Fact, Heard, Span, TopicReader, require
 from .rows import Comparison, Row
 from .tables import Store, Table, gone_with_author
@@ -28,7 +28,7 @@ class StoredEdges:
         edge = Edge(f"{table.topic} -> {table.name}")
         spans = require(self._reader.spans(table.topic), table.topic)
         edge.notes += self._wait(table.topic, spans)
-        dead = buried(self._reader, table.topic)
+        dead = buried(self._reader, table.topic, SINK_GROUP)
         rows = PartitionedRows(self._store.rows(table.name, table.column_names, {}), spans)
         blanked: list[tuple[PostId, str]] = []
         comparison = Comparison(edge, table, gone_with_author, lambda r, what: blanked.append((_post(r), what)))
@@ -38,7 +38,9 @@ class StoredEdges:
             if table.compacted:
                 facts = list(facts)
                 inside = _without_compacted(facts, inside)
-            comparison.walk(span.partition, facts, inside, dead.get(span.partition, NONE).bytes_at)
+            given_up = dead.get(span.partition, NONE)
+            tries = Tries(table.topic, span.partition, SINK_GROUP, given_up, span.low)
+            comparison.walk(span.partition, facts, inside, tries)
         for row in rows.unfounded({s.partition: s.high for s in self._reader.spans(table.topic)}):
             comparison.stray(row)
         self._judge_blanked(edge, blanked)
@@ -84,6 +86,11 @@ class PartitionedRows:
             row, self._next = self._next, next(self._rows, None)
             if self._place(row):
                 yield row
+
+    @property
+    def behind(self) -> list[Row]:
+        """Rows at the account's end or behind it; complete once the last partition was handed out."""
+        return self._behind
 
     def unfounded(self, ends: dict[int, int]) -> Iterator[Row]:
         """Rows that name an offset or a partition that the topic does not have even now."""

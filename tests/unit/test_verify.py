@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from infra.clock import to_datetime
 from moodtape.verify.account import Edge, Report
 from moodtape.verify.bars import BarRecount, Calendar, IndicatorCheck, price_of, tell
-from moodtape.verify.letters import NONE, Buried, digest
+from moodtape.verify.letters import NONE, SINK_GROUP, Buried, Tries, digest
 from moodtape.verify.reading import Fact, Heard, Span
 from moodtape.verify.recount import PostRules, QuoteRules, Recount
 from moodtape.verify.rows import Comparison, differences
@@ -23,7 +23,7 @@ from moodtape.verify.tables import TABLES
 from schemas.clocks import Clock
 from schemas.codec import encode
 from schemas.records import Bar, Indicators, Quote, RawPost, RawQuote, ScoredPost, SourceBar
-from schemas.topics import QUOTES
+from schemas.topics import QUOTES, RAW_QUOTES
 
 MINUTE = 60_000_000
 T0 = 1_699_999_200_000_000
@@ -59,17 +59,19 @@ def row(offset: int, record: Any, table: Any = TABLE, partition: int = 0) -> dic
 def compare(records: Sequence[Any], rows: Sequence[dict[str, Any]], dead: Sequence[int] = ()) -> Edge:
     """The edge between a topic and its table."""
     edge = Edge("quotes.v1 -> quote")
-    Comparison(edge, TABLE).walk(0, facts(records), rows, dead)
+    given_up = Buried({(offset, 1): 0 for offset in dead}, ())
+    Comparison(edge, TABLE).walk(0, facts(records), rows, Tries(QUOTES, 0, SINK_GROUP, given_up))
     return edge
 
 
 def recount(
     went: Sequence[Any], came: Sequence[Any], dead: Buried = NONE, end: int | None = None, rules: Any = QuoteRules
 ) -> Edge:
-    """The edge between a raw topic and the first stage's."""
+    """The edge between a raw topic and the first stage's; ``went`` has records, or facts with headers of their own."""
     edge = Edge("raw")
-    count = Recount(edge, rules(), 0, len(went) if end is None else end, dead)
-    count.take_raw(facts(went))
+    tries = Tries(RAW_QUOTES, 0, "moodtape.quotes", dead)
+    count = Recount(edge, rules(), 0, len(went) if end is None else end, tries)
+    count.take_raw(went if went and isinstance(went[0], Fact) else facts(went))
     count.take_out(facts(came))
     count.close()
     return edge
@@ -162,9 +164,9 @@ def test_a_record_that_cannot_be_decoded_must_be_a_dead_letter() -> None:
     (broken,) = facts([None])
     letter = digest(broken.key, broken.value)
     assert recount([None], []).missing == 1
-    assert recount([None], [], Buried({0: letter}, ())).dead == 1
-    assert recount([None], [], Buried({0: letter + 1}, ())).altered == 1
-    assert recount([None], [], Buried({0: letter}, (0,))).extra == 1
+    assert recount([None], [], Buried({(0, 1): letter}, ())).dead == 1
+    assert recount([None], [], Buried({(0, 1): letter + 1}, ())).altered == 1
+    assert recount([None], [], Buried({(0, 1): letter}, (0,))).extra == 1
 
 
 def test_the_missing_quote_is_named() -> None:

@@ -200,6 +200,7 @@ class PairShape(BaseModel):
     lags: list[int]
     r_by_lag: list[float | None]
     status: str
+    method_version: int
 
 
 class CorrelationShape(BaseModel):

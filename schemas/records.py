@@ -252,6 +252,7 @@ class Correlation:
     best_lag: int | None = None
     p_best: float | None = None
     status: Status = "UNKNOWN"
+    method_version: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from schemas.topics import CORRELATIONS
 
 from .pairing import NAN, NOTHING, Leaf, Leaves, Row, Series, Sums, make_leaf
 from .stage import Emit, Fold
-from .statistics import Array, Finding, findings
+from .statistics import METHOD_VERSION, Array, Finding, findings
 
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
@@ -230,4 +230,5 @@ def _record(
         best_lag=found.best_lag,
         p_best=found.p_best,
         status=found.status,
+        method_version=METHOD_VERSION,
     )

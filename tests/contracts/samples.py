@@ -189,6 +189,7 @@ SAMPLES: dict[str, tuple[Record, Record]] = {
             best_lag=-1,
             p_best=0.03125,
             status="OK",
+            method_version=2,
         ),
         Correlation(symbol="A", interval=60, window=390, event_time=0),
     ),

@@ -1,6 +1,6 @@
 """The statistics against scipy, statsmodels and the plain oracle."""
 
-from math import isnan, nan
+from math import nan
 from random import Random
 
 import numpy as np
@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.tsa.stattools import acf
 
+from bench.correlation.series import autoregressive
 from streams.statistics import (
     Array,
     Lagged,
-    autocorrelation,
+    autocorrelations,
     best,
     correlate,
+    effective_number,
     findings,
     fisher_interval,
     fisher_p,
@@ -23,7 +25,8 @@ from streams.statistics import (
     rank_correlation,
     sidak,
 )
-from tests.helpers.mood_oracle import effective_number, finding
+from tests.helpers.mood_oracle import effective_number as by_matrices
+from tests.helpers.mood_oracle import finding
 
 FIELDS = ("n", "n_effective", "r", "p_value", "ci_low", "ci_high", "lags", "r_by_lag", "best_lag", "p_best", "status")
 
@@ -80,29 +83,41 @@ def test_mid_ranks_are_scipys(values: list[int]) -> None:
 
 
 @given(st.integers(0, 10**6), st.integers(10, 200), st.sampled_from([0.0, 0.5, 0.9]))
-def test_autocorrelation_is_that_of_statsmodels(seed: int, length: int, memory: float) -> None:
-    """The autocorrelations equal statsmodels' acf without adjustment."""
+def test_autocorrelations_are_those_of_statsmodels(seed: int, length: int, memory: float) -> None:
+    """They equal statsmodels' acf without adjustment, as far as they go: to the first that says nothing."""
     values = series(seed, length, memory)
-    wanted = acf(values, nlags=8, adjusted=False, fft=False)
-    assert autocorrelation(values, range(9)) == pytest.approx(wanted, rel=1e-10, abs=1e-14)
-    assert all(isnan(a) for a in autocorrelation(np.ones(5), range(3)))
+    found, _ = autocorrelations(values, values)
+    wanted = acf(values, nlags=len(found), adjusted=False, fft=False)[1:]
+    assert found == pytest.approx(wanted, rel=1e-10, abs=1e-14)
+    band = 1.96 / np.sqrt(length)
+    assert [abs(a) >= band for a in wanted] == [True] * (len(found) - 1) + [False]
 
 
 @settings(deadline=None)
-@given(st.integers(0, 10**6), st.sampled_from([0.0, 0.5, 0.9, -0.7]))
-def test_effective_number_is_bartletts(seed: int, memory: float) -> None:
-    """The effective number equals the sum written out, is at most n, and falls when both sides have memory."""
-    x, y = series(seed, 150, memory), series(seed + 1, 150, abs(memory))
-    effective = correlate(x, y, 0).n_effective[0]
-    assert effective == pytest.approx(effective_number(x, y), rel=1e-12)
-    assert 0 < effective <= 150
+@given(st.integers(0, 10**6), st.integers(2, 150), st.sampled_from([0.0, 0.5, 0.9, -0.7]))
+def test_effective_number_is_that_of_the_matrices(seed: int, length: int, memory: float) -> None:
+    """It equals the traces of whole matrices, and is at most n."""
+    x, y = series(seed, length, memory), series(seed + 1, length, abs(memory))
+    effective = effective_number(x, y)
+    assert effective == pytest.approx(by_matrices(x, y), rel=1e-9)
+    assert 0 < effective <= length
 
 
 def test_memory_on_both_sides_lowers_the_effective_number() -> None:
     """Two series of long memory say less than their length; one with memory beside one without says all."""
     x, y, z = series(1, 390, 0.9), series(2, 390, 0.9), series(3, 390)
-    assert correlate(x, y, 0).n_effective[0] < 100
-    assert correlate(x, z, 0).n_effective[0] > 300
+    assert effective_number(x, y) < 100
+    assert effective_number(x, z) > 300
+
+
+@pytest.mark.parametrize(("length", "memory"), [(60, 0.3), (60, 0.6), (390, 0.6)])
+def test_the_variance_of_r_is_what_the_effective_number_says(length: int, memory: float) -> None:
+    """Over independent pairs, r varies as 1 / (n_effective - 1), to the noise of 2,000 pairs."""
+    random = np.random.default_rng(length)
+    pairs = autoregressive(random, 4000, length, memory).reshape(2000, 2, length)
+    told = np.median([effective_number(x, y) for x, y in pairs])
+    varied = np.var([np.corrcoef(x, y)[0, 1] for x, y in pairs])
+    assert 1 / varied + 1 == pytest.approx(told, rel=0.12)
 
 
 def test_a_positive_lag_means_that_x_leads() -> None:
@@ -175,11 +190,12 @@ def test_fisher_figures_are_scipys() -> None:
 def test_ties_go_to_the_nearest_lag_then_the_positive() -> None:
     """Among lags of equal p the smallest |lag| wins, then the positive; lags with too little are not searched."""
     n = np.full(5, 50)
-    enough = np.full(5, 50.0)
-    assert best(Lagged(2, n, np.array([0.5, 0.4, 0.1, 0.4, 0.5]), enough))[0] == 2
-    assert best(Lagged(2, n, np.array([1.0, -1.0, 0.1, 1.0, 1.0]), enough)) == (1, 0.0)
-    assert best(Lagged(2, n, np.array([0.5, nan, 0.1, 0.4, 0.5]), np.array([11.9, nan, 50.0, 50.0, 11.0])))[0] == 1
-    assert best(Lagged(0, n[:1], np.array([nan]), np.array([nan]))) == (None, None)
+    few = np.array([11, 50, 50, 50, 11])
+    assert best(Lagged(2, n, np.array([0.5, 0.4, 0.1, 0.4, 0.5])), 1.0)[0] == 2
+    assert best(Lagged(2, n, np.array([1.0, -1.0, 0.1, 1.0, 1.0])), 1.0) == (1, 0.0)
+    assert best(Lagged(2, few, np.array([0.5, nan, 0.1, 0.4, 0.5])), 1.0)[0] == 1
+    assert best(Lagged(2, n, np.array([0.5, 0.4, 0.1, 0.4, 0.5])), 0.2) == (None, None)
+    assert best(Lagged(0, n[:1], np.array([nan])), 1.0) == (None, None)
 
 
 def test_sidak_is_exact_for_small_p() -> None:

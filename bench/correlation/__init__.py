@@ -1,0 +1,1 @@
+"""How far the correlations can be trusted, and what they cost."""

@@ -11,9 +11,10 @@ from typing import Any
 from fastavro import parse_schema, schemaless_reader
 
 from .compiled import compile_reader, compile_writer
+from .layouts import Layouts
 from .records import Indicators, PostMention, Record, SentimentScore, SourceBar
 from .registry import REGISTRY, Registry
-from .topics import TOPIC_OF_RECORD, TOPICS
+from .topics import BARS, CORRELATIONS, QUOTES, RAW_QUOTES, TOPIC_OF_RECORD, TOPICS
 
 _FRAME = struct.Struct(">bI")
 _NESTED: dict[str, Any] = {
@@ -23,6 +24,8 @@ _NESTED: dict[str, Any] = {
     "mentions": PostMention,
 }
 _NESTED_KINDS: dict[str, type] = {kind.__name__: kind for kind in _NESTED.values()}
+# Records that differ in numbers alone have few layouts; of those with free text hardly two would have the same.
+_LAID_OUT = frozenset({RAW_QUOTES, QUOTES, BARS, CORRELATIONS})
 _BROKEN = (EOFError, IndexError, KeyError, OverflowError, TypeError, ValueError, struct.error)
 
 
@@ -55,6 +58,9 @@ class Codec:
         self._older = {v.id: _fast(v.schema) for v in versions[:-1]}
         self._write = compile_writer(self._schema, _NESTED_KINDS)
         self._read = compile_reader(self._schema, spec.record, _NESTED_KINDS)
+        self._layouts = Layouts(self._schema, spec.record, _NESTED_KINDS, _FRAME.size)
+        self._laid_out = topic in _LAID_OUT
+        self._of_length = self._layouts.of_length
         self._from_dict = _record_maker(spec.record)
 
     def encode(self, record: Record) -> bytes:
@@ -73,16 +79,25 @@ class Codec:
         if value is None or len(value) < _FRAME.size:
             raise DecodeError("shorter than a frame")
         try:
-            if value.startswith(self._header):
-                record, end = self._read(value, _FRAME.size)
-            else:
-                record, end = self._read_older(value)
+            layouts = self._of_length.get(len(value))
+            if layouts is not None:
+                bits = int.from_bytes(value, "little")
+                for mask, fixed, read in layouts:
+                    if bits & mask == fixed:
+                        return read(value)
+            return self._decode_plainly(value)
         except DecodeError:
             raise
         except _BROKEN as error:
             raise DecodeError(f"{type(error).__name__} in the Avro body") from error
+
+    def _decode_plainly(self, value: bytes) -> Any:
+        present = value.startswith(self._header)
+        record, end = self._read(value, _FRAME.size) if present else self._read_older(value)
         if end != len(value):
             raise DecodeError(f"{len(value) - end} bytes left over")
+        if present and self._laid_out:
+            self._layouts.notice(value)
         return record
 
     def _read_older(self, value: bytes) -> tuple[Any, int]:

@@ -5,13 +5,14 @@ from typing import Any
 
 import fastavro
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.codec import DecodeError, codec_for, to_dict
-from schemas.compiled import read_long, write_long
+from schemas.binary import read_long, write_long
+from schemas.codec import Codec, DecodeError, codec_for, to_dict
+from schemas.layouts import LEARN_AFTER
 from schemas.registry import REGISTRY
-from schemas.topics import TOPICS
+from schemas.topics import BARS, CORRELATIONS, QUOTES, RAW_QUOTES, TOPICS
 
 
 def values(schema: Any) -> st.SearchStrategy[Any]:
@@ -72,6 +73,32 @@ def test_any_bytes_give_a_record_or_a_decode_error(topic: str, body: bytes) -> N
             codec.decode(value)
         except DecodeError:
             continue
+
+
+@pytest.mark.parametrize("topic", [RAW_QUOTES, QUOTES, BARS, CORRELATIONS])
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_records_read_by_their_layout_are_those_read_plainly(topic: str, data: st.DataObject) -> None:
+    """Once a layout is known, bytes that differ from it in any bit give the record or the refusal as before."""
+    schema = plain(REGISTRY.versions(TOPICS[topic].subject)[-1].schema)
+    taught, untaught = Codec(topic), Codec(topic)
+    untaught._laid_out = False
+    framed = taught.encode(taught._from_dict(data.draw(values(schema))))
+    for _ in range(LEARN_AFTER):
+        taught.decode(framed)
+    assert taught._of_length, "the layout is known"
+    for bit in range(8 * len(framed)):
+        changed = (int.from_bytes(framed, "little") ^ 1 << bit).to_bytes(len(framed), "little")
+        assert outcome(taught, changed) == outcome(untaught, changed)
+    assert outcome(taught, framed) == outcome(untaught, framed)
+
+
+def outcome(codec: Codec, value: bytes) -> str:
+    """The record as text, not-a-number included, or that it was refused."""
+    try:
+        return repr(codec.decode(value))
+    except DecodeError:
+        return "refused"
 
 
 @given(st.integers(-(2**63), 2**63 - 1))

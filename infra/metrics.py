@@ -1,11 +1,22 @@
 """Prometheus metrics and the health page of a process. Labels are bounded: never a symbol, never a text."""
 
+import atexit
 import json
+import os
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+import psutil
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
+
+from .files import write_whole
+from .log import get_logger
+from .settings import Settings
+
+_log = get_logger(__name__)
+TARGETS_FOLDER = "metrics"
 
 RECORDS_IN = Counter("moodtape_records_in_total", "Records read from a topic.", ["topic"])
 RECORDS_OUT = Counter("moodtape_records_out_total", "Records written to a topic.", ["topic"])
@@ -40,8 +51,11 @@ class Health:
         return {name: text for name, text in found.items() if text is not None}
 
 
-def serve_health(health: Health, host: str, port: int) -> int:
-    """Serve ``/metrics``, ``/livez`` and ``/readyz`` from a daemon thread; returns the port."""
+def serve_health(health: Health, settings: Settings, name: str) -> int:
+    """Serve ``/metrics``, ``/livez`` and ``/readyz`` of the process ``name`` from a daemon thread; returns the port.
+
+    ``<data_dir>/metrics/*.json`` tells Prometheus where (``file_sd_configs``), for as long as the process lives.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -64,6 +78,22 @@ def serve_health(health: Health, host: str, port: int) -> int:
         def log_message(self, format: str, *args: object) -> None:
             """Requests are not logged."""
 
-    server = ThreadingHTTPServer((host, port), Handler)
+    server = ThreadingHTTPServer((settings.metrics_host, settings.metrics_port), Handler)
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
-    return int(server.server_address[1])
+    port = int(server.server_address[1])
+    try:
+        _announce(settings.data_dir / TARGETS_FOLDER, name, f"{settings.metrics_host}:{port}")
+    except OSError as error:  # a full disk is no reason not to work
+        _log.warning("metrics are served but not announced", port=port, error=str(error))
+    return port
+
+
+def _announce(folder: Path, name: str, address: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.glob("*.json"):
+        pid = path.stem.rpartition("-")[2]
+        if not (pid.isdigit() and psutil.pid_exists(int(pid))):
+            path.unlink(missing_ok=True)
+    target = folder / f"{name}-{os.getpid()}.json"
+    write_whole(target, json.dumps([{"targets": [address], "labels": {"process": name}}]))
+    atexit.register(target.unlink, missing_ok=True)

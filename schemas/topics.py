@@ -93,9 +93,12 @@ TOPICS: dict[str, TopicSpec] = {
 TOPIC_OF_RECORD: dict[type[Record], TopicSpec] = {spec.record: spec for spec in TOPICS.values()}
 
 
+DLQ_SUFFIX = ".dlq"
+
+
 def dead_letter_topic(topic: str) -> str:
     """Where records of a topic go that cannot be processed."""
-    return f"{topic}.dlq"
+    return topic + DLQ_SUFFIX
 
 
 def state_topic(stage: str) -> str:

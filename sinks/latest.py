@@ -211,7 +211,7 @@ def run_latest(settings: Settings, endpoints: Endpoints, stop: threading.Event |
     with closing(store), closing(KafkaLog(settings, endpoints.kafka, GROUP, TOPICS)) as log:
         loop = SinkLoop(log, store, now_micros, SystemRandom())
         watch(loop, health)
-        _LOG.info("sink started", sink=SINK, port=serve_health(health, settings.metrics_host, settings.metrics_port))
+        _LOG.info("sink started", sink=SINK, port=serve_health(health, settings, f"sink-{SINK}"))
         loop.run(stop)
     _LOG.info("sink stopped", sink=SINK)
 

@@ -187,7 +187,7 @@ def run_timescale(
     with closing(store), closing(KafkaLog(settings, endpoints.kafka, group, topics)) as log:
         loop = SinkLoop(log, store, now_micros, SystemRandom())
         watch(loop, health)
-        _LOG.info("sink started", sink=SINK, port=serve_health(health, settings.metrics_host, settings.metrics_port))
+        _LOG.info("sink started", sink=SINK, port=serve_health(health, settings, f"sink-{SINK}"))
         loop.run(stop)
     _LOG.info("sink stopped", sink=SINK)
 

@@ -113,7 +113,7 @@ def _ready(call: Invocation, source: str) -> Endpoints:
     configure_logging(call.settings.log_level, f"produce-{source}")
     endpoints = find_endpoints(call.settings)
     require_topics(endpoints.kafka, call.settings)
-    serve_health(Health(), call.settings.metrics_host, call.settings.metrics_port)
+    serve_health(Health(), call.settings, f"produce-{source}")
     return endpoints
 
 

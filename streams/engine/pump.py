@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -14,10 +14,12 @@ from infra.failpoints import failpoint
 from infra.kafka import consumer_config, is_fatal
 from infra.log import get_logger
 from infra.settings import Settings
+from schemas.deadletters import REASON_HEADER
+from schemas.topics import DLQ_SUFFIX
 from streams.stage import Stage
 
 from .chunks import Chunk, Finished, Handover, Owned
-from .core import PartitionCore
+from .core import Output, PartitionCore
 from .ends import Ends
 from .messages import entry_of
 from .progress import Look, Progress, report_lag
@@ -228,12 +230,9 @@ class Pump:
         failpoint("before-produce")
         self.beat()
         if self._transactions.commit(self._pending, self._consumer, self.beat):
-            written: Counter[str] = Counter()
             for item in self._pending:
                 item.owned.committed[item.topic] = item.end
-                written.update(output.topic for output in item.outputs)
-            for topic, count in written.items():
-                metrics.RECORDS_OUT.labels(topic).inc(count)
+            _count(output for item in self._pending for output in item.outputs)
             self._pending.clear()
             self._pending_since = None
             return
@@ -347,3 +346,15 @@ class Pump:
         problem = self._progress.look(now, seen)
         if problem is not None:
             raise FatalError(problem)
+
+
+def _count(outputs: Iterable[Output]) -> None:
+    """Show what was written, and the dead letters among it."""
+    written: Counter[str] = Counter()
+    for output in outputs:
+        written[output.topic] += 1
+        if output.topic.endswith(DLQ_SUFFIX):
+            reason = dict(output.headers).get(REASON_HEADER) or b""
+            metrics.DEAD_LETTERS.labels(output.topic.removesuffix(DLQ_SUFFIX), reason.decode()).inc()
+    for topic, count in written.items():
+        metrics.RECORDS_OUT.labels(topic).inc(count)

@@ -172,7 +172,7 @@ def run_stage(stage: Stage, settings: Settings, endpoints: Endpoints) -> None:
     health = Health()
     health.live["kafka"] = lambda: pump.silence(SILENCE_SECONDS)
     health.ready["assignment"] = lambda: None if pump.assigned else "no partitions assigned yet"
-    port = serve_health(health, settings.metrics_host, settings.metrics_port)
+    port = serve_health(health, settings, f"stream-{stage.label}")
     _log.info("worker starts", stage=stage.label, instance=instance.name, metrics_port=port)
     # State is long-lived and free of cycles: the default thresholds spend a fifth of the time looking through it.
     gc.freeze()

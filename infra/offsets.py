@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -26,12 +27,25 @@ def log_ends(bootstrap: str, topics: Iterable[str]) -> dict[Partition, int]:
     Raises:
         ServiceUnavailable: the broker does not answer or has no such topic.
     """
+    return _listed(bootstrap, topics, OffsetSpec.latest())
+
+
+def log_starts(bootstrap: str, topics: Iterable[str]) -> dict[Partition, int]:
+    """First offset that is still held of every partition of the topics.
+
+    Raises:
+        ServiceUnavailable: the broker does not answer or has no such topic.
+    """
+    return _listed(bootstrap, topics, OffsetSpec.earliest())
+
+
+def _listed(bootstrap: str, topics: Iterable[str], spec: OffsetSpec) -> dict[Partition, int]:
     admin = admin_client(bootstrap)
     wanted = list(topics)
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         try:
-            return _log_ends(admin, wanted)
+            return _offsets(admin, wanted, spec)
         except KafkaException as error:
             # A broker that has just started answers for partitions whose leader it does not lead yet.
             if time.monotonic() > deadline:
@@ -39,10 +53,8 @@ def log_ends(bootstrap: str, topics: Iterable[str]) -> dict[Partition, int]:
             time.sleep(0.2)
 
 
-def _log_ends(admin: AdminClient, topics: Sequence[str]) -> dict[Partition, int]:
-    asked = {
-        TopicPartition(topic, number): OffsetSpec.latest() for topic in topics for number in _numbers(admin, topic)
-    }
+def _offsets(admin: AdminClient, topics: Sequence[str], spec: OffsetSpec) -> dict[Partition, int]:
+    asked = {TopicPartition(topic, number): spec for topic in topics for number in _numbers(admin, topic)}
     if not asked:
         return {}
     futures = admin.list_offsets(asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=20)
@@ -57,19 +69,43 @@ def _numbers(admin: AdminClient, topic: str) -> Sequence[int]:
 def committed_offsets(bootstrap: str, group: str, topics: Iterable[str]) -> dict[Partition, int]:
     """Committed offsets of a consumer group in topics; empty for an unknown group.
 
+    Raises:
+        ServiceUnavailable: the broker does not answer.
+    """
+    with closing(GroupOffsets(bootstrap, group, topics)) as asked:
+        return asked.read()
+
+
+class GroupOffsets:
+    """Tells again and again where a consumer group stands.
+
     Asked by a consumer that does not join: librdkafka's admin call crashes the process when the group's
     coordinator moves (2.16: ``rd_kafka_cgrp_op`` without a group).
     """
-    consumer = Consumer(consumer_config(bootstrap, group))
-    try:
-        known = consumer.list_topics(timeout=TIMEOUT_SECONDS).topics
-        asked = [TopicPartition(topic, number) for topic in topics for number in known[topic].partitions]
-        found = consumer.committed(asked, timeout=TIMEOUT_SECONDS)
-    except KafkaException as error:
-        raise ServiceUnavailable(f"Kafka at {bootstrap}: {error.args[0].str()}") from error
-    finally:
-        consumer.close()
-    return {(tp.topic, tp.partition): tp.offset for tp in found if tp.offset >= 0}
+
+    def __init__(self, bootstrap: str, group: str, topics: Iterable[str]) -> None:
+        self._bootstrap, self._topics = bootstrap, tuple(topics)
+        self._consumer = Consumer(consumer_config(bootstrap, group))
+        self._asked: list[TopicPartition] = []
+
+    def read(self) -> dict[Partition, int]:
+        """Committed offsets; empty for an unknown group.
+
+        Raises:
+            ServiceUnavailable: the broker does not answer.
+        """
+        try:
+            if not self._asked:
+                known = self._consumer.list_topics(timeout=TIMEOUT_SECONDS).topics
+                self._asked = [TopicPartition(topic, n) for topic in self._topics for n in known[topic].partitions]
+            found = self._consumer.committed(self._asked, timeout=TIMEOUT_SECONDS)
+        except KafkaException as error:
+            raise ServiceUnavailable(f"Kafka at {self._bootstrap}: {error.args[0].str()}") from error
+        return {(tp.topic, tp.partition): tp.offset for tp in found if tp.offset >= 0}
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._consumer.close()
 
 
 def read_to_end(bootstrap: str, topics: Sequence[str]) -> Iterator[Message]:

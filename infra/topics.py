@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
+from schemas.replays import DERIVED, LIVE, replayed
 from schemas.topics import (
     DAY_MS,
     HOUR_MS,
     PARTITIONS,
     RAW_POSTS,
+    RAW_TOPICS,
     STATE_MESSAGE_BYTES,
     TOPICS,
     TopicSpec,
@@ -40,16 +42,19 @@ class DesiredTopic:
     config: dict[str, str]
 
 
-def desired_topics(settings: Settings) -> list[DesiredTopic]:
-    """Every topic of ours: facts, dead letters, states."""
+def desired_topics(settings: Settings, replay: str = LIVE) -> list[DesiredTopic]:
+    """Every topic of the live flow or of a replay: facts, dead letters, states."""
     copies = {"min.insync.replicas": "2" if settings.replication_factor >= 3 else "1"}
-    topics = [_fact_topic(spec) for spec in TOPICS.values()]
-    topics += [_dead_letter_topic(spec) for spec in TOPICS.values()]
+    made = [TOPICS[name] for name in (TOPICS if replay == LIVE else (*RAW_TOPICS, *DERIVED))]
+    topics = [_fact_topic(spec) for spec in made]
+    topics += [_dead_letter_topic(spec) for spec in made]
     topics += [_state_topic(stage) for stage in STAGES]
-    return [DesiredTopic(topic.name, topic.partitions, {**topic.config, **copies}) for topic in topics]
+    return [
+        DesiredTopic(replayed(topic.name, replay), topic.partitions, {**topic.config, **copies}) for topic in topics
+    ]
 
 
-def create_topics(bootstrap: str, settings: Settings) -> list[str]:
+def create_topics(bootstrap: str, settings: Settings, replay: str = LIVE) -> list[str]:
     """Create the topics that are missing; returns their names. Never changes one that is there.
 
     Raises:
@@ -57,7 +62,7 @@ def create_topics(bootstrap: str, settings: Settings) -> list[str]:
     """
     admin = admin_client(bootstrap)
     present = _partition_counts(admin, bootstrap)
-    missing = [topic for topic in desired_topics(settings) if topic.name not in present]
+    missing = [topic for topic in desired_topics(settings, replay) if topic.name not in present]
     if not missing:
         return []
     new = [

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Run everything of one machine under one supervisor."),
     "demo": ("demo", "Show the whole pipeline at work."),
     "record": ("record", "Make a recording of the raw topics."),
+    "replay": ("replay", "Put the raw topics through the present code once more."),
     "dlq": ("dlq", "Look at dead letters."),
     "models": ("models", "List models, score texts."),
     "verify": ("verify", "Account for every record between topics and tables."),

@@ -12,6 +12,7 @@ from infra.endpoints import Endpoints
 from infra.offsets import committed_offsets, log_ends, read_to_end
 from infra.settings import Settings
 from schemas.clocks import CLOCK_HEADER
+from schemas.replays import LIVE
 from schemas.topics import RAW_POSTS, RAW_QUOTES, TOPICS, dead_letter_topic
 from streams.topology import STAGES
 
@@ -48,16 +49,18 @@ def drained(endpoints: Endpoints) -> bool:
         committed = committed_offsets(endpoints.kafka, group, inputs)
         if any(committed.get(key, 0) < end for key, end in ends.items() if key[0] in inputs):
             return False
-    stored = _ledger(endpoints.database)
+    stored = stored_offsets(endpoints.database)
     sunk = (*TABLE_TOPICS, *map(dead_letter_topic, TOPICS))
     if any(stored.get(key, 0) < end for key, end in ends.items() if key[0] in sunk):
         return False
     return log_ends(endpoints.kafka, topics) == ends
 
 
-def _ledger(database: str) -> dict[tuple[str, int], int]:
+def stored_offsets(database: str, replay: str = LIVE) -> dict[tuple[str, int], int]:
+    """Up to where the database holds the topics of the live flow or of a replay, by (topic, partition)."""
+    query = "SELECT topic, partition, next_offset FROM sink_offset WHERE replay = %s"
     with psycopg.connect(database) as connection:
-        rows = connection.execute("SELECT topic, partition, next_offset FROM sink_offset WHERE replay = 'live'")
+        rows = connection.execute(query, (replay,))
         return {(topic, partition): offset for topic, partition, offset in rows}
 
 
@@ -65,9 +68,16 @@ def counts(endpoints: Endpoints) -> dict[str, dict[str, int]]:
     """Facts by topic, rows by table, dead letters by reason. Clocks are not facts."""
     topics = dict(_facts(endpoints.kafka, list(TOPICS)))
     with psycopg.connect(endpoints.database) as connection:
-        tables = {name: _count(connection, name) for name in TABLES}
-        letters = connection.execute("SELECT reason, count(*) FROM dead_letter GROUP BY reason ORDER BY reason")
-        return {"topics": topics, "tables": tables, "dead_letters": dict(letters.fetchall())}
+        return {"topics": topics, **table_counts(connection, LIVE)}
+
+
+def table_counts(connection: psycopg.Connection, replay: str) -> dict[str, dict[str, int]]:
+    """Rows by table, dead letters by reason, of the live flow or of a replay."""
+    tables = {name: _count(connection, name, replay) for name in TABLES}
+    letters = connection.execute(
+        "SELECT reason, count(*) FROM dead_letter WHERE replay = %s GROUP BY reason ORDER BY reason", (replay,)
+    )
+    return {"tables": tables, "dead_letters": dict(letters.fetchall())}
 
 
 def _facts(bootstrap: str, topics: Sequence[str]) -> Iterator[tuple[str, int]]:
@@ -78,9 +88,9 @@ def _facts(bootstrap: str, topics: Sequence[str]) -> Iterator[tuple[str, int]]:
     yield from ((topic, found[topic]) for topic in topics)
 
 
-def _count(connection: psycopg.Connection[tuple[int]], table: str) -> int:
-    query = sql.SQL("SELECT count(*) FROM {} WHERE replay = 'live'").format(sql.Identifier(table))
-    row = connection.execute(query).fetchone()
+def _count(connection: psycopg.Connection[tuple[int]], table: str, replay: str) -> int:
+    query = sql.SQL("SELECT count(*) FROM {} WHERE replay = %s").format(sql.Identifier(table))
+    row = connection.execute(query, (replay,)).fetchone()
     return row[0] if row else 0
 
 

@@ -30,7 +30,10 @@ HEALTHY_SECONDS = 30.0
 
 @dataclass(slots=True)
 class Child:
-    """One supervised process. ``once`` processes are not started again after they ended well."""
+    """One supervised process. ``once`` processes are not started again after they ended well.
+
+    ``code`` is what it ended with last.
+    """
 
     name: str
     arguments: Sequence[str]
@@ -41,6 +44,7 @@ class Child:
     delay: float = FIRST_DELAY_SECONDS
     due: float = 0.0
     finished: int | None = None
+    code: int | None = None
 
     @property
     def running(self) -> bool:
@@ -89,7 +93,7 @@ class Supervisor:
         return True
 
     def _note_death(self, child: Child, code: int) -> None:
-        child.process = None
+        child.process, child.code = None, code
         if child.once and code == 0:
             child.finished = 0
             return
@@ -101,11 +105,14 @@ class Supervisor:
         child.due = time.monotonic() + child.delay
         _log.warning("process died", name=child.name, code=code, again_in_seconds=child.delay)
 
+    def log_of(self, child: Child) -> Path:
+        """Where a process writes what it has to say."""
+        return self.settings.data_dir / "logs" / f"{child.name}.log"
+
     def _spawn(self, child: Child) -> None:
-        logs = self.settings.data_dir / "logs"
-        logs.mkdir(parents=True, exist_ok=True)
+        self.log_of(child).parent.mkdir(parents=True, exist_ok=True)
         arguments = [*child.arguments, "--data-dir", str(self.settings.data_dir)]
-        with (logs / f"{child.name}.log").open("ab") as log:
+        with self.log_of(child).open("ab") as log:
             child.process = subprocess.Popen(
                 [sys.executable, "-m", "moodtape", *arguments],
                 stdin=subprocess.DEVNULL,
@@ -160,6 +167,12 @@ class Supervisor:
             left.stop(signal.SIGTERM, STOP_SECONDS)
         me = ProcessId.of(os.getpid())
         write_whole(owner_file, json.dumps({"pid": os.getpid(), "started": me.started if me else 0.0}))
+
+
+def last_words(log: Path) -> str:
+    """The last line of a process's log."""
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return lines[-1] if lines else f"none; see {log}"
 
 
 def _process(row: Mapping[str, Any]) -> ProcessId | None:

@@ -182,7 +182,8 @@ def run_timescale(
     group = GROUP if replay == LIVE else f"{GROUP}.{replay}"
     reader = Reader(replay, group)
     topics = [*reader.fact_topics, *sorted(reader.dead_letter_topics & existing_topics(endpoints.kafka))]
-    store = TimescaleStore(endpoints.database, Letters(endpoints.kafka, "sink.timescale", group, now_micros), reader)
+    letters = Letters(endpoints.kafka, "sink.timescale", group, now_micros)
+    store = TimescaleStore(endpoints.database, letters, reader, replay)
     health = Health()
     with closing(store), closing(KafkaLog(settings, endpoints.kafka, group, topics)) as log:
         loop = SinkLoop(log, store, now_micros, SystemRandom())

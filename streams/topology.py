@@ -1,10 +1,12 @@
 """The flow on one page: topic -> fold -> topic, in the direction in which the data moves."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from infra.grid import Grid
 from infra.instruments import InstrumentTable
 from infra.settings import Settings
+from schemas.replays import Replay
 from schemas.topics import BARS, CORRELATIONS, MENTIONS, QUOTES, RAW_POSTS, RAW_QUOTES, SENTIMENT
 
 from .bars import BarsFold
@@ -13,6 +15,7 @@ from .matching import Matcher
 from .moods import MoodsFold
 from .posts import PostsFold
 from .quotes import QuotesFold
+from .selection import Selection
 from .stage import Ask, Stage
 
 SECOND = 1_000_000
@@ -97,3 +100,11 @@ def stage_named(
     if name == "posts":
         return posts(settings, load_instruments(), ask())
     return {"bars": bars, "moods": moods, "correlations": correlations}[name](settings)
+
+
+def replaying(stage: Stage, replay: Replay) -> Stage:
+    """A stage that works for a replay; the first ones let its symbols pass alone."""
+    made = replace(stage, replay=replay)
+    if not replay.symbols or None not in stage.upstream:
+        return made
+    return replace(made, fold=lambda: Selection(stage.fold(), frozenset(replay.symbols)))

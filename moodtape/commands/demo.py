@@ -14,7 +14,7 @@ from ..pipeline import counts, drained
 from ..report import correlation_table, last_correlations
 from ..running import Running, running
 from ..screen import Screen
-from ..supervisor import Child
+from ..supervisor import Child, last_words
 
 DRAIN_CHECK_SECONDS = 1.0
 
@@ -63,18 +63,13 @@ def _wait_until_drained(pipeline: Running, call: Invocation) -> None:
         if producer.finished is None:
             continue
         if producer.finished != 0:
-            log = call.settings.data_dir / "logs" / f"{producer.name}.log"
-            raise DemoFailed(f"the producer gave up; its last words: {_last_line(log)}")
+            said = last_words(pipeline.supervisor.log_of(producer))
+            raise DemoFailed(f"the producer gave up; its last words: {said}")
         if time.monotonic() >= next_check:
             if drained(pipeline.endpoints):
                 return
             next_check = time.monotonic() + DRAIN_CHECK_SECONDS
     raise click.Abort
-
-
-def _last_line(path: Path) -> str:
-    lines = path.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else f"none; see {path}"
 
 
 def _summary(result: dict[str, dict[str, int]], seconds: float) -> str:

@@ -1,12 +1,14 @@
 """``moodtape sink STORE``: topics into one store."""
 
 from collections.abc import Callable
+from functools import partial
 
 import click
 
 from infra.endpoints import Endpoints, find_endpoints
 from infra.instances import claim_instance
 from infra.log import configure_logging
+from infra.replays import require_plan
 from infra.settings import Settings
 from infra.topics import require_topics
 from sinks.latest import run_latest
@@ -21,10 +23,15 @@ def sink() -> None:
 
 
 @sink.command()
+@click.option("--replay", metavar="ID", help="Store the facts of this replay instead of the live ones.")
 @common
-def timescale(call: Invocation) -> None:
+def timescale(call: Invocation, replay: str | None) -> None:
     """Every fact into PostgreSQL or TimescaleDB, once."""
-    _run(call, "sink-timescale", run_timescale)
+    if replay is None:
+        _run(call, "sink-timescale", run_timescale)
+    else:
+        name = require_plan(find_endpoints(call.settings).database, replay).id
+        _run(call, f"sink-timescale.{name}", partial(run_timescale, replay=name))
 
 
 @sink.command()

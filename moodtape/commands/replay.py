@@ -1,0 +1,118 @@
+"""``moodtape replay``: the raw topics once more through the present code, beside the live flow."""
+
+import sys
+from dataclasses import asdict
+
+import click
+
+from infra.clock import to_rfc3339
+from infra.endpoints import find_endpoints
+from infra.errors import UserError
+from infra.log import configure_logging
+from infra.migrate import require_schema
+from infra.replays import Plan, all_plans, connected, require_plan
+from infra.topics import require_topics
+
+from ..options import Invocation, common
+from ..pipeline import table_counts
+from ..replay.compare import compare, require_complete, to_json, to_text
+from ..replay.planning import Wanted, plan_replay
+from ..replay.work import run_replay, summary
+from .produce import parse_moment
+
+
+@click.group(invoke_without_command=True)
+@click.option("--from", "start", metavar="TIME", help="First event time of the replay's facts, RFC 3339.")
+@click.option("--to", "end", metavar="TIME", help="Event time before which they end.")
+@click.option("--symbols", default="", help="Only facts about these, separated by commas [default: all].")
+@click.option("--into", metavar="ID", help="Name of the replay: 1 to 32 of a-z, 0-9 and '-'.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 12), help="Workers of each stage.")
+@click.pass_context
+@common
+def replay(
+    call: Invocation,
+    context: click.Context,
+    start: str | None,
+    end: str | None,
+    symbols: str,
+    into: str | None,
+    workers: int,
+) -> None:
+    """Put the raw topics through the present code once more, into topics and rows of their own.
+
+    Facts with --from <= event_time < --to go to topics TOPIC.ID and to rows with replay = ID; what came before is
+    folded, but not written. The live flow goes on beside it. Stopped or killed, the same command goes on.
+    """
+    if context.invoked_subcommand is not None:
+        if start or end or into or symbols:
+            raise UserError(f"--from, --to, --symbols and --into do not go with `replay {context.invoked_subcommand}`")
+        return
+    if start is None or end is None or into is None:
+        raise UserError("a replay needs --from TIME, --to TIME and --into ID; `moodtape replay --help` lists the rest")
+    configure_logging(call.settings.log_level, f"replay-{into}")
+    endpoints = find_endpoints(call.settings)
+    require_topics(endpoints.kafka, call.settings)
+    require_schema(endpoints.database)
+    wanted = Wanted(
+        id=into,
+        start=parse_moment("--from", start),
+        end=parse_moment("--to", end),
+        symbols=tuple(sorted({symbol.strip().upper() for symbol in symbols.split(",") if symbol.strip()})),
+    )
+    plan = plan_replay(call.settings, endpoints, wanted)
+    if plan.complete:
+        call.show(_shown(plan), f"replay {plan.id} is complete; nothing to do")
+        return
+    done = run_replay(call.settings, endpoints, plan, workers, call.note)
+    with connected(endpoints.database) as connection:
+        counts = table_counts(connection, plan.id)
+    call.show({**_shown(plan), **asdict(done), **counts}, summary(plan, done))
+    if not done.complete:
+        raise click.Abort
+
+
+@replay.command("list")
+@common
+def list_replays(call: Invocation) -> None:
+    """List the replays that there are."""
+    plans = all_plans(find_endpoints(call.settings).database)
+    call.show([_shown(plan) for plan in plans], "\n".join(map(_line, plans)) or "no replays")
+
+
+@replay.command("compare")
+@click.argument("name", metavar="ID")
+@click.option("--samples", default=5, show_default=True, type=click.IntRange(0), help="Differences to show, of each.")
+@common
+def compare_replay(call: Invocation, name: str, samples: int) -> None:
+    """Say what differs between the live facts and those of a replay, by table, record and field, and why it may.
+
+    Exit code 1 if anything differs that neither another model nor other code, a warm-up, or later input explains.
+    """
+    database = find_endpoints(call.settings).database
+    require_schema(database)
+    plan = require_plan(database, name)
+    require_complete(plan)
+    report = compare(database, plan, samples)
+    call.show(to_json(report), to_text(report))
+    if report.unexplained:
+        sys.exit(1)
+
+
+def _shown(plan: Plan) -> dict[str, object]:
+    return {
+        "replay": plan.id,
+        "from": to_rfc3339(plan.start),
+        "to": to_rfc3339(plan.end),
+        "symbols": list(plan.symbols),
+        "archive": plan.archive,
+        "scorer": plan.scorer,
+        "code": plan.code,
+        "complete": plan.complete,
+    }
+
+
+def _line(plan: Plan) -> str:
+    state = "complete" if plan.complete else "begun"
+    symbols = ", ".join(plan.symbols) or "all symbols"
+    span = f"{to_rfc3339(plan.start)} .. {to_rfc3339(plan.end)}"
+    return f"{plan.id:<32}  {state:<8}  {span}  {symbols}  scorer {plan.scorer}  code {plan.code}"

@@ -1,0 +1,134 @@
+"""What a replay will read, decided once, or why there can be none."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from confluent_kafka import KafkaException
+
+from infra.clock import to_rfc3339
+from infra.endpoints import Endpoints
+from infra.errors import ServiceUnavailable, UserError
+from infra.kafka import admin_client
+from infra.offsets import log_ends, log_starts
+from infra.replays import Plan, check_id, code_version, find_plan, require_plan, store_plan
+from infra.settings import Settings
+from schemas.topics import RAW_QUOTES, RAW_TOPICS
+from streams.scoring.choose import chosen
+
+from .history import NOWHERE, Place, complete_after
+
+_TIMEOUT_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the user asks for; times are microseconds UTC."""
+
+    id: str
+    start: int
+    end: int
+    symbols: tuple[str, ...] = ()
+    archive: str | None = None
+
+
+def plan_replay(settings: Settings, endpoints: Endpoints, wanted: Wanted) -> Plan:
+    """The plan of a new replay, stored; or that of one that was begun and goes on.
+
+    Raises:
+        UserError: it cannot be; the message says why and what can be done.
+        ServiceUnavailable: a server is away.
+    """
+    check_id(wanted.id)
+    if wanted.start >= wanted.end:
+        raise UserError(f"--from {to_rfc3339(wanted.start)} is not before --to {to_rfc3339(wanted.end)}")
+    plan = _fresh(settings, endpoints, wanted)
+    begun = find_plan(endpoints.database, wanted.id)
+    if begun is None:
+        known_after = _known_after(endpoints.kafka, plan)
+        _require_known(plan, known_after)
+        store_plan(endpoints.database, replace(plan, known_after=known_after))
+        return require_plan(endpoints.database, wanted.id)
+    _require_same(begun, plan)
+    if not begun.complete:
+        require_offsets(endpoints.kafka, begun, begun.begins)
+    return begun
+
+
+def _fresh(settings: Settings, endpoints: Endpoints, wanted: Wanted) -> Plan:
+    return Plan(
+        id=wanted.id,
+        start=wanted.start,
+        end=wanted.end,
+        symbols=wanted.symbols,
+        archive=wanted.archive,
+        scorer=settings.scorer_url or chosen(settings),
+        code=code_version(),
+        cluster=_cluster(endpoints.kafka),
+        begins=log_starts(endpoints.kafka, RAW_TOPICS),
+        ends=log_ends(endpoints.kafka, RAW_TOPICS),
+    )
+
+
+def _cluster(bootstrap: str) -> str:
+    try:
+        return str(admin_client(bootstrap).list_topics(timeout=_TIMEOUT_SECONDS).cluster_id)
+    except KafkaException as error:
+        raise ServiceUnavailable(f"Kafka at {bootstrap}: {error.args[0].str()}") from error
+
+
+def _require_same(begun: Plan, now: Plan) -> None:
+    """Refuse to go on with a replay that was asked for something else."""
+    named = {"start": "--from", "end": "--to", "symbols": "--symbols", "archive": "--archive"}
+    made = {} if begun.complete else {"scorer": "the scorer", "code": "the code", "cluster": "the Kafka cluster"}
+    for attribute, name in {**named, **made}.items():
+        was, is_now = getattr(begun, attribute), getattr(now, attribute)
+        if was != is_now:
+            raise UserError(
+                f"replay {begun.id} was begun with another {name.removeprefix('the ')}: {_told(attribute, was)}, not "
+                f"{_told(attribute, is_now)}. Give another ID, or remove it by `moodtape replay drop {begun.id}`"
+            )
+
+
+def _told(attribute: str, value: object) -> str:
+    if attribute in ("start", "end"):
+        return to_rfc3339(int(str(value)))
+    return ", ".join(value) or "all" if isinstance(value, tuple) else str(value)
+
+
+def _known_after(bootstrap: str, plan: Plan) -> int | None:
+    """Event time after which no raw quote is missing; None where nothing was ever removed."""
+    quotes = {place: low for place, low in plan.begins.items() if place[0] == RAW_QUOTES}
+    times = complete_after(bootstrap, quotes, plan.ends).values()
+    return max((time for time in times if time is not None), default=None)
+
+
+def _require_known(plan: Plan, known_after: int | None) -> None:
+    """Refuse a replay of a time of which raw quotes were removed."""
+    if known_after is None or plan.start > known_after:
+        return
+    if known_after == NOWHERE:
+        raise UserError(
+            f"{RAW_QUOTES} held facts once, but they were removed. Read them from a recording: --archive DIR, "
+            "made in time by `moodtape record DIR`"
+        )
+    raise UserError(
+        f"{RAW_QUOTES} tells everything only after {to_rfc3339(known_after)}; what came before was removed. "
+        "Give a later --from, or read the time before from a recording: --archive DIR, made in time by "
+        "`moodtape record DIR`"
+    )
+
+
+def require_offsets(bootstrap: str, plan: Plan, stands: Mapping[Place, int]) -> None:
+    """Check that the raw topics still hold what a replay has to read from ``stands`` on.
+
+    Raises:
+        UserError: they do not.
+    """
+    for (topic, partition), low in log_starts(bootstrap, RAW_TOPICS).items():
+        stand, end = stands.get((topic, partition), 0), plan.ends[topic, partition]
+        if low > stand and stand < end:
+            raise UserError(
+                f"{topic}/{partition}: replay {plan.id} has to read from offset {stand} on, but the log begins at "
+                f"{low} now. Remove it by `moodtape replay drop {plan.id}` and begin anew, with a later --from or "
+                "with --archive DIR"
+            )

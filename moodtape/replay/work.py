@@ -1,0 +1,147 @@
+"""Runs a replay: its own workers and sink beside the live flow, until every input that was planned is stored."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.clock import to_rfc3339
+from infra.endpoints import Endpoints
+from infra.errors import FatalError, UserError
+from infra.replays import Plan, complete_plan
+from infra.settings import Settings
+from infra.topics import create_topics
+from streams.topology import STAGES
+
+from ..supervisor import Child, Supervisor, last_words
+from .planning import require_offsets
+from .progress import LiveLag, Step, Watch
+
+TURN_SECONDS = 0.2
+LOOK_SECONDS = 2.0
+TELL_SECONDS = 5.0
+STUCK_SECONDS = 180.0
+# Beside the live flow on one machine the live flow goes first.
+NICENESS = 10
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What one run of a replay came to; ``records`` are offsets of the raw topics."""
+
+    complete: bool
+    records: int
+    seconds: float
+    live_lag: LiveLag
+
+
+def folder_of(settings: Settings, name: str) -> Path:
+    """Where the processes of a replay keep logs and locks."""
+    return settings.data_dir / "replays" / name
+
+
+def run_replay(settings: Settings, endpoints: Endpoints, plan: Plan, workers: int, note: Note) -> Done:
+    """Run a replay to its end, or until SIGTERM or SIGINT; called again it goes on from there.
+
+    Raises:
+        UserError: it cannot go on; the message says why.
+        FatalError: its processes die again and again.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    started = time.monotonic()
+    create_topics(endpoints.kafka, settings, plan.id)
+    with closing(Watch(endpoints, plan)) as watch:
+        watch.live_lag()
+        with _processes(settings, endpoints, plan, workers) as supervisor:
+            complete = _until_complete(watch, plan, endpoints, supervisor, stop, note)
+        if complete:
+            complete_plan(endpoints.database, plan.id)
+        records = next(step.total for step in watch.steps() if step.name == "quotes")
+        records += next(step.total for step in watch.steps() if step.name == "posts")
+        return Done(complete, records, round(time.monotonic() - started, 1), watch.lag)
+
+
+@contextmanager
+def _processes(settings: Settings, endpoints: Endpoints, plan: Plan, workers: int) -> Iterator[Supervisor]:
+    own = settings.model_copy(update={"data_dir": folder_of(settings, plan.id)})
+    environment = {
+        "MOODTAPE_KAFKA_BOOTSTRAP": endpoints.kafka,
+        "MOODTAPE_DATABASE_URL": endpoints.database,
+        "MOODTAPE_REDIS_URL": endpoints.redis,
+        "MOODTAPE_SCORER": settings.scorer,
+    }
+    supervisor = Supervisor(own, environment)
+    supervisor.take_over()
+    os.nice(NICENESS)
+    try:
+        supervisor.start(replay_children(own, plan.id, workers))
+        yield supervisor
+    finally:
+        supervisor.stop()
+
+
+def replay_children(settings: Settings, name: str, workers: int) -> list[Child]:
+    """The processes of a replay; ``workers`` of each stage."""
+    found = [] if settings.scorer_url else [Child("score-1", ("score", "--port", "0"))]
+    for stage in STAGES:
+        found += [Child(f"stream-{stage}-{n}", ("stream", stage, "--replay", name)) for n in range(1, workers + 1)]
+    return [*found, Child("sink-timescale", ("sink", "timescale", "--replay", name))]
+
+
+def _until_complete(
+    watch: Watch, plan: Plan, endpoints: Endpoints, supervisor: Supervisor, stop: threading.Event, note: Note
+) -> bool:
+    look_at = tell_at = 0.0
+    moved_at, last = time.monotonic(), -1
+    while not stop.wait(TURN_SECONDS):
+        supervisor.tend()
+        now = time.monotonic()
+        if now < look_at:
+            continue
+        look_at = now + LOOK_SECONDS
+        steps = watch.steps()
+        lag = watch.live_lag()
+        finished = all(step.finished for step in steps)
+        if finished or now >= tell_at:
+            tell_at = now + TELL_SECONDS
+            note(_line(plan.id, steps, lag))
+        if finished:
+            return True
+        require_offsets(endpoints.kafka, plan, watch.stands())
+        passed = sum(step.done for step in steps)
+        if passed != last:
+            moved_at, last = now, passed
+        _require_alive(supervisor, now - moved_at)
+    return False
+
+
+def _require_alive(supervisor: Supervisor, still_for: float) -> None:
+    """Give up where processes refuse to work for a reason that a restart does not mend."""
+    for child in supervisor.children:
+        if child.code == UserError.exit_code and child.restarts > 1:
+            raise UserError(f"{child.name} cannot work: {last_words(supervisor.log_of(child))}")
+        if still_for > STUCK_SECONDS and child.restarts > 1:
+            raise FatalError(f"{child.name} dies again and again: {last_words(supervisor.log_of(child))}")
+
+
+def _line(name: str, steps: Sequence[Step], lag: int) -> str:
+    parts = [f"{step.name} {100 * step.done // step.total if step.total else 100}%" for step in steps]
+    return f"replay {name}: {', '.join(parts)}; live lag {lag}"
+
+
+def summary(plan: Plan, done: Done) -> str:
+    """What a run came to, for people."""
+    lag = done.live_lag
+    span = f"{to_rfc3339(plan.start)} to {to_rfc3339(plan.end)}"
+    what = "complete" if done.complete else "stopped; the same command goes on from here"
+    return (
+        f"replay {plan.id} ({span}): {what}, {done.records} raw offsets in {done.seconds} s; "
+        f"live lag {lag.before} before, at most {lag.greatest}, now {lag.now}"
+    )

@@ -5,22 +5,27 @@ Rules, the surest first; an instrument found by several keeps the best:
 ================= ========== =======================================================================================
 rule              confidence what was seen
 ================= ========== =======================================================================================
-``cashtag``       0.95       ``$`` and a known symbol in any case: ``$TSLA``, ``$brk.b``
-``exchange``      0.93       ``$`` and a known symbol with its exchange: ``$VOD.L``
-``tag``           0.90       the source itself tagged the post with a known symbol
-``name``          0.80       the company's name in any case: ``tesla``, ``at&t``; not names that are English words
-``bare``          0.70       a known symbol of three letters or more in capitals, no English word, in a post that is
+``cashtag``       0.98       ``$`` and a known symbol in any case: ``$TSLA``, ``$brk.b``
+``exchange``      0.97       ``$`` and a known symbol with its exchange: ``$VOD.L``
+``tag``           0.96       the source itself tagged the post with a known symbol
+``name``          0.95       the company's name in any case: ``tesla``, ``at&t``; not names that are English words
+``name_capital``  0.93       a name that is an English word (``Apple``, ``Visa``) in capitals where the sentence does
+                             not ask for one, or beside words of the market, or as a hashtag
+``bare``          0.88       a known symbol of three letters or more in capitals, no English word, in a post that is
                              not all in capitals
 ``tag``           0.50       the source's tag has the form of a symbol that we do not know
 ``cashtag_unknown`` 0.45     ``$`` and one to five capitals that we do not know: ``$YHOO`` of another day
 ================= ========== =======================================================================================
+
+The confidence is the share that is right, as ``bench/matching`` measures it for names and bare symbols; cashtags and
+tags are what it measures against, and have theirs by assumption.
 
 Nothing is found inside links, e-mail addresses, handles and amounts of money. A name means the symbol that was
 valid at the post's time (``facebook`` is FB until June 2022).
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from ahocorasick_rs import AhoCorasick, MatchKind
@@ -33,13 +38,18 @@ from .text import without_links
 from .words import word_list
 
 MAX_MENTIONS = 64
-CASHTAG, EXCHANGE, TAG, NAME, BARE, UNKNOWN_TAG, UNKNOWN = 0.95, 0.93, 0.90, 0.80, 0.70, 0.50, 0.45
+CASHTAG, EXCHANGE, TAG, NAME, CAPITAL, BARE, UNKNOWN_TAG, UNKNOWN = 0.98, 0.97, 0.96, 0.95, 0.93, 0.88, 0.50, 0.45
 
 _CASHTAG = re.compile(r"\$([A-Za-z]{1,5}|\d{4,6}(?=\.[A-Za-z]))(?:[.\-_]([A-Za-z]{1,3}))?(?![A-Za-z0-9_])")
 _BARE = re.compile(r"(?<![A-Za-z0-9$&@_'’.-])[A-Z]{3,5}(?:[.-][A-Z](?![A-Za-z]))?(?![A-Za-z0-9&_])")
 _TAG = re.compile(r"[A-Z]{1,5}(?:-[A-Z]{1,2})?")
 _CAPITALS = re.compile(r"[A-Z]{2,}")
 _LOWER = re.compile(r"[a-z]")
+# What stands before the first word of a sentence, a quotation, a headline.
+_OPENS = tuple(".!?:;|-–—\"'“‘(>")
+_LONG_WORD = re.compile(r"[A-Za-z]{4,}")
+_TITLE_SHARE = 0.6
+_BY_NAME = ("name", "name_capital")
 
 Found = tuple[str, str, float]
 
@@ -56,13 +66,20 @@ class Matcher:
         self._table = table
         self._stop = word_list("stop_symbols")
         stop_names = word_list("stop_names") | word_list("stop_words") | {word.lower() for word in self._stop}
-        names = {
-            name: symbol for name, symbol in table.names.items() if _worth_finding(name) and name not in stop_names
-        }
-        self._name_symbols = list(names.values())
-        # Texts are joined with two spaces, so that each word has a space of its own on either side.
-        patterns = [" " + name.replace(" ", "  ") + " " for name in names]
+        capital = word_list("capital_names")
+        self._of_name: list[tuple[str, re.Pattern[str] | None]] = []
+        patterns = []
+        for name, symbol in table.names.items():
+            if name in capital:
+                self._of_name.append((symbol, re.compile(rf"(?<![\w@$-])#?(?:{_written(name)})(?![\w-])")))
+            elif _worth_finding(name) and name not in stop_names:
+                self._of_name.append((symbol, None))
+            else:
+                continue
+            # Texts are joined with two spaces, so that each word has a space of its own on either side.
+            patterns.append(" " + name.replace(" ", "  ") + " ")
         self._names = AhoCorasick(patterns, matchkind=MatchKind.LeftmostLongest)
+        self._market = word_list("market_words")
         self._remember: Callable[[str, tuple[str, ...]], tuple[Found, ...]] = lru_cache(remembered)(self._look)
 
     def find(self, text: str, tagged: Sequence[str], at: int | None = None) -> tuple[PostMention, ...]:
@@ -73,9 +90,12 @@ class Matcher:
             tagged: symbols that the source itself attached.
             at: time of the post, microseconds UTC, for names of instruments that were renamed; None = today.
         """
+        found = self._remember(text, tuple(tagged))
+        if not found:
+            return ()
         best: dict[str, Found] = {}
-        for symbol, rule, confidence in self._remember(text, tuple(tagged)):
-            valid = self._table.symbol_at(symbol, at) if rule == "name" else symbol
+        for symbol, rule, confidence in found:
+            valid = self._table.symbol_at(symbol, at) if rule in _BY_NAME else symbol
             if valid not in best or best[valid][2] < confidence:
                 best[valid] = (valid, rule, confidence)
         chosen = sorted(best.values(), key=lambda f: (-f[2], f[0]))[:MAX_MENTIONS]
@@ -83,7 +103,12 @@ class Matcher:
 
     def _look(self, text: str, tagged: tuple[str, ...]) -> tuple[Found, ...]:
         plain = without_links(text)
-        found = [*self._tags(tagged), *self._cashtags(plain), *self._bare(plain), *self._named(plain)]
+        words = name_words(plain)
+        named = [self._of_name[index] for index in self._names_in(words)]
+        found = [*self._tags(tagged), *self._cashtags(plain), *self._bare(plain)]
+        found += [(symbol, "name", NAME) for symbol, capital in named if capital is None]
+        if any(capital for _, capital in named):
+            found += self._capital(plain, words, dict(named), sure=bool(found))
         return tuple(dict.fromkeys(found))
 
     def _tags(self, tagged: Sequence[str]) -> Iterator[Found]:
@@ -139,10 +164,38 @@ class Matcher:
             return False
         return any(word not in known for word in _CAPITALS.findall(_CASHTAG.sub(" ", text)))
 
-    def _named(self, text: str) -> Iterator[Found]:
-        words = "  ".join(name_words(text))
-        for index, _, _ in self._names.find_matches_as_indexes(f" {words} "):
-            yield self._name_symbols[index], "name", NAME
+    def _names_in(self, words: Sequence[str]) -> Iterator[int]:
+        joined = "  ".join(words)
+        for index, _, _ in self._names.find_matches_as_indexes(f" {joined} "):
+            yield index
+
+    def _capital(
+        self, text: str, words: Sequence[str], named: Mapping[str, re.Pattern[str] | None], *, sure: bool
+    ) -> Iterator[Found]:
+        """Names that are words too. ``sure``: the post names another instrument, which supports them."""
+        supported = sure or not self._market.isdisjoint(words)
+        titled = not supported and _is_title(text)
+        for symbol, pattern in named.items():
+            for match in pattern.finditer(text) if pattern else ():
+                if supported or match[0][0] == "#" or not (titled or _opens_sentence(text, match.start())):
+                    yield symbol, "name_capital", CAPITAL
+                    break
+
+
+def _written(name: str) -> str:
+    """Pattern of a name with capitals."""
+    return "|".join((re.escape(name.title()), re.escape(name.upper())))
+
+
+def _opens_sentence(text: str, start: int) -> bool:
+    before = text[:start].rstrip()
+    return not before or before.endswith(_OPENS)
+
+
+def _is_title(text: str) -> bool:
+    """Whether nearly every longer word has a capital, as in headlines: then one more says nothing."""
+    words = _LONG_WORD.findall(text)
+    return sum(1 for word in words if word[0].isupper()) > _TITLE_SHARE * len(words)
 
 
 def _worth_finding(name: str) -> bool:

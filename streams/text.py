@@ -3,6 +3,7 @@
 Everything here is a pure function of the text, and linear in its length.
 """
 
+import html
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -27,7 +28,9 @@ _SPACES = re.compile(r"\s+")
 
 
 def without_links(text: str) -> str:
-    """The text with every URL, e-mail address and ``@handle`` replaced by a space."""
+    """The text with HTML's entities resolved, and every URL, e-mail address and ``@handle`` replaced by a space."""
+    if "&" in text and ";" in text:
+        text = html.unescape(text)
     if "://" in text or "/" in text or "www." in text:
         text = _LINK.sub(" ", text)
     if "@" in text:

@@ -43,6 +43,11 @@ def found(text: str, *tagged: str, at: int | None = None) -> dict[str, str]:
         ("Ｔｅｓｌａ in wide letters", {"TSLA": "name"}),
         ("GME 🚀🚀", {"GME": "bare"}),
         ("GME AMC", {"GME": "bare", "AMC": "bare"}),
+        ("why I sold Apple last week", {"AAPL": "name_capital"}),
+        ("Visa shares slide", {"V": "name_capital"}),
+        ("loving my new phone #Apple", {"AAPL": "name_capital"}),
+        ("Oracle And Tesla Sign A Deal", {"ORCL": "name_capital", "TSLA": "name"}),
+        ("johnson &amp; johnson, AT&amp;T", {"JNJ": "name", "T": "name"}),
     ],
 )
 def test_instruments_are_found(text: str, symbols: dict[str, str]) -> None:
@@ -55,6 +60,9 @@ def test_instruments_are_found(text: str, symbols: dict[str, str]) -> None:
     [
         "",
         "an apple a day, and a target to hit",
+        "Apple pie for everyone",
+        "The Visa Of My Dreams Came Today",
+        "she said. Oracle of Delphi",
         "gme and tsla in small letters",
         "ALL are ON it NOW, CEO said YES",
         "GME TO THE MOON",
@@ -82,9 +90,9 @@ def test_tags_of_the_source_count_known_or_not() -> None:
     """A known tag is surer than a name; one of symbol form counts less; others do not."""
     mentions = MATCHER.find("tesla", ["tsla", "$gme", "BRK.B", "ZZYQ", "not a symbol", "TOOLONGX"])
     assert {m.symbol: (m.rule, m.confidence) for m in mentions} == {
-        "BRK-B": ("tag", 0.9),
-        "GME": ("tag", 0.9),
-        "TSLA": ("tag", 0.9),
+        "BRK-B": ("tag", 0.96),
+        "GME": ("tag", 0.96),
+        "TSLA": ("tag", 0.96),
         "ZZYQ": ("tag", 0.5),
     }
 

@@ -1,0 +1,1 @@
+"""How well instruments are found in texts, and how fast."""

@@ -10,6 +10,24 @@ import psutil
 STOP_SECONDS = 15.0
 
 
+QUIET_SECONDS = 2.0
+_QUIET_CPU = 0.10
+_POLL_SECONDS = 0.2
+
+
+def used_by(root: psutil.Process) -> tuple[float, float]:
+    """CPU-seconds of a process tree so far, ended children included, and its resident memory in MiB."""
+    used = rss = 0.0
+    for process in (root, *root.children(recursive=True)):
+        try:
+            times = process.cpu_times()
+            rss += process.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+        used += times.user + times.system + times.children_user + times.children_system
+    return used, rss / 2**20
+
+
 class Watched:
     """A started process and what its tree has used so far."""
 
@@ -21,25 +39,41 @@ class Watched:
         self._log = log
         self.peak_rss_mib = 0.0
 
+    def __enter__(self) -> "Watched":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time since its start."""
+        return time.monotonic() - self.started
+
     def cpu(self) -> float:
-        """CPU-seconds of the tree so far, ended children included; notes its memory.
+        """CPU-seconds of the tree so far; notes its memory.
 
         Raises:
             RuntimeError: it ended; the message has the end of its log.
         """
         if self._child.poll() is not None:
             raise RuntimeError(f"it ended with {self._child.returncode}: {self._log.read_text()[-2000:]}")
-        tree = [self._process, *self._process.children(recursive=True)]
-        used = rss = 0.0
-        for process in tree:
-            try:
-                times = process.cpu_times()
-                rss += process.memory_info().rss
-            except psutil.NoSuchProcess:
-                continue
-            used += times.user + times.system + times.children_user + times.children_system
-        self.peak_rss_mib = max(self.peak_rss_mib, rss / 2**20)
+        used, rss = used_by(self._process)
+        self.peak_rss_mib = max(self.peak_rss_mib, rss)
         return used
+
+    def idle_cpu(self) -> float:
+        """CPU-seconds until it has nothing more to do: what a start costs where no input waits."""
+        samples = [(self.seconds, self.cpu())]
+        while True:
+            time.sleep(_POLL_SECONDS)
+            samples.append((self.seconds, self.cpu()))
+            now, used = samples[-1]
+            earlier = [cpu for moment, cpu in samples if moment <= now - QUIET_SECONDS]
+            if now > 3 * QUIET_SECONDS and earlier and used - earlier[-1] < _QUIET_CPU:
+                return used
+            if now > 15 * QUIET_SECONDS:
+                return used
 
     def stop(self) -> None:
         """End it: SIGTERM, then SIGKILL."""

@@ -8,6 +8,7 @@ import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -50,7 +51,8 @@ class Table:
     name: str
     columns: tuple[str, ...]
     types: tuple[str, ...]
-    _fields: tuple[tuple[str, Values], ...]
+    _fields: Callable[[Any], tuple[Any, ...]]
+    _expansions: tuple[tuple[int, Values], ...]
 
     def row(self, record: Any, replay: str, partition: int, offset: int) -> tuple[Any, ...]:
         """Values of a record, in the order of ``columns``.
@@ -58,7 +60,9 @@ class Table:
         Raises:
             OverflowError: a time lies outside the years 1 to 9999.
         """
-        values = [value for name, expand in self._fields for value in expand(getattr(record, name))]
+        values = list(self._fields(record))
+        for position, expand in self._expansions:
+            values[position : position + 1] = expand(values[position])
         return (*values, replay, partition, offset)
 
 
@@ -67,14 +71,17 @@ def table_of(topic: str) -> Table:
     """The table of a topic of facts, derived from the schema that the topic is written with now."""
     schema = REGISTRY.by_id[codec_for(topic).schema_id].schema
     columns: Columns = []
-    fields = []
-    for field in schema["fields"]:
+    expansions = []
+    for position, field in enumerate(schema["fields"]):
         part, expand = _field(field["name"], _not_null(field["type"]))
         columns += part
-        fields.append((field["name"], expand))
+        if expand is not None:
+            expansions.append((position, expand))
     columns += _PLACE
     names, types = zip(*columns, strict=True)
-    return Table(TABLE_OF_TOPIC[topic], names, types, tuple(fields))
+    fields = attrgetter(*(field["name"] for field in schema["fields"]))
+    # From the last to the first: an expansion moves only what is behind it.
+    return Table(TABLE_OF_TOPIC[topic], names, types, fields, tuple(reversed(expansions)))
 
 
 def dead_letter_row(
@@ -154,13 +161,14 @@ def _not_null(kind: Any) -> Any:
     return kind
 
 
-def _field(name: str, kind: Any) -> tuple[Columns, Values]:
+def _field(name: str, kind: Any) -> tuple[Columns, Values | None]:
+    """Columns of a field, and what makes their values of the field's; None where it is the value."""
     if isinstance(kind, str):
-        return [(name, _SCALARS[kind])], _as_it_is
+        return [(name, _SCALARS[kind])], None
     if kind.get("logicalType") == "timestamp-micros":
         return [(name, "timestamptz")], _time
     if kind["type"] == "enum":
-        return [(name, "text")], _as_it_is
+        return [(name, "text")], None
     if kind["type"] == "map":
         return [(name, "jsonb")], _mapping
     if kind["type"] == "array":
@@ -183,10 +191,6 @@ def _flattened(name: str, kind: Any) -> tuple[Columns, Values]:
         return nothing if value is None else [getattr(value, field) for field in inner]
 
     return columns, expand
-
-
-def _as_it_is(value: Any) -> Sequence[Any]:
-    return (value,)
 
 
 def _time(value: int) -> Sequence[Any]:

@@ -1,9 +1,8 @@
 """One run of one contender: a process, watched from outside."""
 
-import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +16,6 @@ from .workload import Oracle
 
 POLL_SECONDS = 0.1
 LIMIT_SECONDS = 900.0
-QUIET_SECONDS = 2.0
-QUIET_CPU = 0.10
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +49,13 @@ def measure(broker: Broker, contender: Contender, options: Options, number: int,
     total = sum(tp.offset for tp in broker.ends(options.input))
     with (
         broker.watching(options.group, options.input, options.output) as look,
-        _started(contender, options, log) as watched,
+        _start(contender, options, log) as watched,
     ):
         cpu, first, last = _until_done(watched, look.committed, look.has_output, total)
     correct = broker.outcome(options.output) == oracle
-    idle = _idle(contender, options, log)
+    # The group stands at the end already.
+    with _start(contender, options, log) as again:
+        idle = again.idle_cpu()
     return Run(
         workload=options.workload,
         contender=contender.name,
@@ -72,13 +71,8 @@ def measure(broker: Broker, contender: Contender, options: Options, number: int,
     )
 
 
-@contextlib.contextmanager
-def _started(contender: Contender, options: Options, log: Path) -> Iterator[Watched]:
-    watched = Watched(contender.command(options), log, {**os.environ, "PYTHONPATH": str(ROOT)})
-    try:
-        yield watched
-    finally:
-        watched.stop()
+def _start(contender: Contender, options: Options, log: Path) -> Watched:
+    return Watched(contender.command(options), log, {**os.environ, "PYTHONPATH": str(ROOT)})
 
 
 def _until_done(
@@ -95,18 +89,3 @@ def _until_done(
         if now - watched.started > LIMIT_SECONDS:
             raise RuntimeError(f"not done after {LIMIT_SECONDS:.0f} s: {done} of {total}")
         time.sleep(POLL_SECONDS)
-
-
-def _idle(contender: Contender, options: Options, log: Path) -> float:
-    """CPU-seconds of a start with nothing to do: the group stands at the end already."""
-    with _started(contender, options, log) as watched:
-        samples = [(time.monotonic(), watched.cpu())]
-        while True:
-            time.sleep(2 * POLL_SECONDS)
-            samples.append((time.monotonic(), watched.cpu()))
-            now, used = samples[-1]
-            earlier = [cpu for moment, cpu in samples if moment <= now - QUIET_SECONDS]
-            if now - watched.started > 3 * QUIET_SECONDS and earlier and used - earlier[-1] < QUIET_CPU:
-                return used
-            if now - watched.started > 15 * QUIET_SECONDS:
-                return used

@@ -10,6 +10,7 @@ reaches the stores so late.
 """
 
 from collections.abc import Mapping
+from copy import copy
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,6 +34,12 @@ class Ages:
         self._store, self._now = store, now
         self._newest: dict[tuple[str | int, ...], tuple[int, int]] = {}
 
+    def over(self, store: Store) -> "Ages":
+        """The same over another version of the rows."""
+        made = copy(self)
+        made._store = store
+        return made
+
     async def of(self, table: str, row: Mapping[str, Any], as_of: int | None = None) -> float:
         """Seconds from the row's event_time to the reference, never below 0; to ``as_of`` where that is given."""
         reference = as_of if as_of is not None else await self.reference(table, row)
@@ -50,7 +57,7 @@ class Ages:
         return max(own, await self._newest_of("played", {}))
 
     async def _newest_of(self, table: str, key: dict[str, Any]) -> int:
-        place = (table, *key.values())
+        place = (self._store.replay, table, *key.values())
         asked, newest = self._newest.get(place, (0, 0))
         if self._now() - asked > _KEPT:
             row = await self._store.newest(table, **key)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from infra.clock import from_datetime, to_rfc3339
 
 from .ages import is_stale
-from .desk import At, CachedRoute, require_key
+from .desk import CachedRoute, Serving, require_key
 from .problems import described
 from .queries import CorrelationQuery, Symbol, moment
 from .shapes import CorrelationShape, PairShape
@@ -19,9 +19,9 @@ router = APIRouter(
 
 
 @router.get("/{symbol}/sentiment", responses=described(401, 404, 422))
-async def sentiment(symbol: Symbol, query: Annotated[CorrelationQuery, Query()], desk: At) -> CorrelationShape:
+async def sentiment(symbol: Symbol, query: Annotated[CorrelationQuery, Query()], desk: Serving) -> CorrelationShape:
     """The newest correlations of one window, every pair and method, with what they do not mean."""
-    known = await desk.directory.resolve(symbol)
+    known = await desk.resolve(symbol)
     rows = await desk.store.correlations(known, query.interval, query.window, moment(query.as_of))
     told = CorrelationShape(symbol=known, interval=query.interval, window=query.window)
     if not rows:

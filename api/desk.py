@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
@@ -38,13 +38,29 @@ class Desk:
     grid: Grid
     now: Now
 
+    async def resolve(self, text: str) -> str:
+        """The known symbol that a caller wrote in any case.
+
+        Raises:
+            Problem: 404 with the nearest symbols.
+        """
+        return await self.directory.resolve(text, self.store)
+
 
 def _desk(request: Request) -> Desk:
     desk: Desk = request.app.state.desk
     return desk
 
 
+async def _serving(request: Request) -> Desk:
+    """The desk over the version that is served at this moment: an answer never mixes two."""
+    desk = _desk(request)
+    store = await desk.store.serving()
+    return replace(desk, store=store, ages=desk.ages.over(store))
+
+
 At = Annotated[Desk, Depends(_desk)]
+Serving = Annotated[Desk, Depends(_serving)]
 
 
 def require_key(request: Request, given: Annotated[str | None, Depends(_key_header)]) -> None:

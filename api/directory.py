@@ -35,15 +35,15 @@ class Directory:
                 await self._load()
         return self._table
 
-    async def resolve(self, text: str) -> str:
-        """The known symbol that a caller wrote in any case.
+    async def resolve(self, text: str, store: Store) -> str:
+        """The known symbol that a caller wrote in any case; one of the instruments, or with rows in ``store``.
 
         Raises:
             Problem: 404 with the nearest symbols.
         """
         symbol = text.upper()
         table = await self.table()
-        if symbol in table or await self._store.stored(symbol):
+        if symbol in table or await store.stored(symbol):
             return symbol
         near = await asyncio.to_thread(nearest, text, table)
         detail = f"{symbol} is not an instrument that we know." + (f" Did you mean {near[0]}?" if near else "")

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from infra.clock import from_datetime, to_rfc3339
 
 from .correlation import pair_fields
-from .desk import At, CachedRoute, Desk, require_key
+from .desk import CachedRoute, Desk, Serving, require_key
 from .problems import described
 from .queries import OverviewQuery
 from .sentiment import moods_of
@@ -20,7 +20,7 @@ INTERVAL = 300
 
 
 @router.get("/overview", responses=described(401, 404, 422))
-async def overview(query: Annotated[OverviewQuery, Query()], desk: At) -> OverviewShape:
+async def overview(query: Annotated[OverviewQuery, Query()], desk: Serving) -> OverviewShape:
     """Quote, 300 s mood and best correlation of the instruments asked for, else of the most talked-about."""
     symbols = await _symbols(desk, query)
     quotes = await quotes_of(desk, symbols)
@@ -42,7 +42,7 @@ async def overview(query: Annotated[OverviewQuery, Query()], desk: At) -> Overvi
 async def _symbols(desk: Desk, query: OverviewQuery) -> list[str]:
     if query.symbols is not None:
         wanted = dict.fromkeys(query.symbols.split(","))
-        return list(dict.fromkeys([await desk.directory.resolve(text) for text in wanted]))
+        return list(dict.fromkeys([await desk.resolve(text) for text in wanted]))
     talked = await desk.store.talked_about(query.limit)
     quoted = await desk.store.quoted(query.limit) if len(talked) < query.limit else []
     return list(dict.fromkeys([*talked, *quoted]))[: query.limit]

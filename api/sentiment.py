@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from infra.clock import from_datetime, to_datetime, to_rfc3339
 
 from .ages import LIMITS, is_stale
-from .desk import At, CachedRoute, Desk, cut_page, require_key
+from .desk import CachedRoute, Desk, Serving, cut_page, require_key
 from .problems import described
 from .queries import CurrentQuery, MoodsQuery, PostsQuery, Symbol, moment
 from .shapes import (
@@ -67,7 +67,7 @@ _POST_PLAIN = (
 
 
 @router.get("/sources", responses=described(401))
-async def sources(desk: At) -> SourcesShape:
+async def sources(desk: Serving) -> SourcesShape:
     """Every post source that is enabled or was heard of."""
     heard = {row["source"]: row for row in await desk.store.post_sources()}
     names = sorted({*heard, *desk.settings.post_sources})
@@ -75,16 +75,16 @@ async def sources(desk: At) -> SourcesShape:
 
 
 @router.get("/{symbol}/current", responses=described(401, 404, 422))
-async def current(symbol: Symbol, query: Annotated[CurrentQuery, Query()], desk: At) -> SentimentShape:
+async def current(symbol: Symbol, query: Annotated[CurrentQuery, Query()], desk: Serving) -> SentimentShape:
     """The mood of the newest bucket."""
-    known = await desk.directory.resolve(symbol)
+    known = await desk.resolve(symbol)
     return (await moods_of(desk, [known], query.interval, query.as_of))[known]
 
 
 @router.get("/{symbol}/history", responses=described(400, 401, 404, 422))
-async def history(symbol: Symbol, query: Annotated[MoodsQuery, Query()], desk: At) -> SentimentHistoryShape:
+async def history(symbol: Symbol, query: Annotated[MoodsQuery, Query()], desk: Serving) -> SentimentHistoryShape:
     """Moods of one interval, ascending; buckets without posts are not there."""
-    known = await desk.directory.resolve(symbol)
+    known = await desk.resolve(symbol)
     position = query.after(desk.cursors, "moods", known)
     after = None if position is None else moment(position[0])
     rows = await desk.store.moods(known, query.interval, after, **query.params())
@@ -99,9 +99,9 @@ async def history(symbol: Symbol, query: Annotated[MoodsQuery, Query()], desk: A
 
 
 @router.get("/{symbol}/posts", responses=described(400, 401, 404, 422))
-async def posts(symbol: Symbol, query: Annotated[PostsQuery, Query()], desk: At) -> PostsShape:
+async def posts(symbol: Symbol, query: Annotated[PostsQuery, Query()], desk: Serving) -> PostsShape:
     """The posts that named the instrument: what made its mood. Texts stay with their sources."""
-    known = await desk.directory.resolve(symbol)
+    known = await desk.resolve(symbol)
     position = query.after(desk.cursors, "posts", known)
     after = (None, "", "") if position is None else (moment(position[0]), position[1], position[2])
     rows = await desk.store.posts(known, after, **query.params_on(desk.grid))
@@ -118,7 +118,7 @@ async def moods_of(
     found = {symbol: SentimentShape(symbol=symbol, interval=interval) for symbol in symbols}
     stored = {row["symbol"]: row for row in await desk.store.moods_now(symbols, interval, moment(as_of))}
     if as_of is None:
-        stored = desk.snapshot.newest(f"sentiment:{{}}:{interval:d}", symbols, stored)
+        stored = desk.snapshot.newest(f"sentiment:{{}}:{interval:d}", symbols, stored, desk.store.replay)
     for symbol, row in stored.items():
         age = await desk.ages.of("sentiment", row, as_of)
         stale = is_stale("sentiment", age, interval)

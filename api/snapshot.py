@@ -19,12 +19,13 @@ from infra.clock import Now, to_datetime
 from infra.grid import INTERVALS
 from infra.log import get_logger
 from schemas.records import Quote, Sentiment
+from schemas.replays import LIVE
 
 from .store import Row
 
 CHANNEL = "updates"
 _TABLES: dict[str, type[Quote] | type[Sentiment]] = {"quote": Quote, "sentiment": Sentiment}
-_TEXTS = frozenset({"source", "symbol", "currency", "session", "model", "model_version"})
+_TEXTS = frozenset({"source", "symbol", "currency", "session", "model", "model_version", "replay"})
 _TIMES = frozenset({"event_time", "ingest_time", "known_time", "start"})
 _MOST = 100_000
 _BATCH = 500
@@ -41,15 +42,18 @@ class Snapshot:
         self._rows: dict[str, Row] = {}
         self.connected = False
 
-    def newest(self, key: str, symbols: Iterable[str], stored: Mapping[str, Row]) -> dict[str, Row]:
+    def newest(self, key: str, symbols: Iterable[str], stored: Mapping[str, Row], replay: str = LIVE) -> dict[str, Row]:
         """By symbol the stored row, or the snapshot's where that is newer by (event_time, revision).
 
-        ``key`` is the pattern of the keys, with ``{}`` for the symbol.
+        ``key`` is the pattern of the keys, with ``{}`` for the symbol. Rows of another version than ``replay`` are
+        as good as none: the snapshot follows a switch a moment later than the database.
         """
         found = dict(stored)
         for symbol in symbols:
             held = self._rows.get(key.format(symbol))
-            if held is not None and (symbol not in found or _order(held) > _order(found[symbol])):
+            if held is None or held["replay"] != replay:
+                continue
+            if symbol not in found or _order(held) > _order(found[symbol]):
                 found[symbol] = held
         return found
 
@@ -112,8 +116,7 @@ def keys_of(messages: Iterable[str]) -> list[str]:
     for text in messages:
         with suppress(ValueError, KeyError, TypeError):
             message = json.loads(text)
-            if message["replay"] == "live":
-                keys.update(dict.fromkeys(_keys(message["table"], message["symbols"])))
+            keys.update(dict.fromkeys(_keys(message["table"], message["symbols"])))
     return list(keys)
 
 
@@ -130,7 +133,7 @@ def row_of(table: str, texts: Mapping[str, str]) -> Row:
         KeyError: a field without which it cannot be used is missing.
         ValueError: a value cannot be read.
     """
-    row: Row = dict.fromkeys(f.name for f in fields(_TABLES[table]))
+    row: Row = {**dict.fromkeys(f.name for f in fields(_TABLES[table])), "replay": LIVE}
     row.update({name: _value(name, text) for name, text in texts.items()})
     if None in (row["symbol"], row["event_time"], row["revision"]):
         raise KeyError("event_time")

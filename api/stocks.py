@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from infra.clock import from_datetime, to_datetime, to_rfc3339
 
 from .ages import is_stale
-from .desk import At, CachedRoute, Desk, cut_page, require_key
+from .desk import At, CachedRoute, Desk, Serving, cut_page, require_key
 from .problems import described
 from .queries import BarsQuery, IndicatorsQuery, Now, SearchBody, Symbol, moment
 from .shapes import (
@@ -27,16 +27,16 @@ router = APIRouter(
 
 
 @router.get("/{symbol}/quote", responses=described(401, 404, 422))
-async def quote(symbol: Symbol, query: Annotated[Now, Query()], desk: At) -> QuoteShape:
+async def quote(symbol: Symbol, query: Annotated[Now, Query()], desk: Serving) -> QuoteShape:
     """The newest price, its change against the last day's close, and how old it is."""
-    known = await desk.directory.resolve(symbol)
+    known = await desk.resolve(symbol)
     return (await quotes_of(desk, [known], query.as_of))[known]
 
 
 @router.get("/{symbol}/history", responses=described(400, 401, 404, 422))
-async def history(symbol: Symbol, query: Annotated[BarsQuery, Query()], desk: At) -> HistoryShape:
+async def history(symbol: Symbol, query: Annotated[BarsQuery, Query()], desk: Serving) -> HistoryShape:
     """Bars of one interval, ascending."""
-    known = await desk.directory.resolve(symbol)
+    known = await desk.resolve(symbol)
     rows, following = await bars_page(desk, "history", known, query)
     items = [bar_shape(row) for row in rows]
     return HistoryShape(
@@ -45,9 +45,9 @@ async def history(symbol: Symbol, query: Annotated[BarsQuery, Query()], desk: At
 
 
 @router.get("/{symbol}/indicators", responses=described(400, 401, 404, 422))
-async def indicators(symbol: Symbol, query: Annotated[IndicatorsQuery, Query()], desk: At) -> IndicatorsShape:
+async def indicators(symbol: Symbol, query: Annotated[IndicatorsQuery, Query()], desk: Serving) -> IndicatorsShape:
     """Indicators of the bars of one interval, ascending, each as known when its bar was emitted."""
-    known = await desk.directory.resolve(symbol)
+    known = await desk.resolve(symbol)
     rows, following = await bars_page(desk, "indicators", known, query)
     items = [
         IndicatorsItem(
@@ -76,7 +76,7 @@ async def quotes_of(desk: Desk, symbols: list[str], as_of: int | None = None) ->
     """The newest quote of each symbol; ``no_data`` where there is none."""
     stored = {row["symbol"]: row for row in await desk.store.quotes(symbols, moment(as_of))}
     if as_of is None:
-        stored = desk.snapshot.newest("quote:{}", symbols, stored)
+        stored = desk.snapshot.newest("quote:{}", symbols, stored, desk.store.replay)
     rows = list(stored.values())
     starts = [to_datetime(desk.grid.bucket(from_datetime(row["event_time"]), 86400)[0]) for row in rows]
     closes = await desk.store.day_closes([row["symbol"] for row in rows], starts, moment(as_of)) if rows else {}

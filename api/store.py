@@ -1,10 +1,12 @@
 """What the routes read from PostgreSQL. Every statement is a constant; values travel as parameters only.
 
 A revision is a row of its own: a statement answers, for each logical key, the greatest revision, or the
-greatest with ``known_time <= as_of``. Only ``replay = 'live'`` rows are served. Times come out as ``datetime``.
+greatest with ``known_time <= as_of``. Rows of one version are served: the live flow's, or those of the replay that
+somebody switched to; gaps and instruments are the same in all. Times come out as ``datetime``.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from datetime import datetime
 from typing import Any, LiteralString
 
@@ -13,6 +15,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from infra.errors import ServiceUnavailable
+from schemas.replays import LIVE
 
 Row = dict[str, Any]
 AWAY = "The database cannot be reached; `moodtape status` shows whether it runs."
@@ -22,7 +25,7 @@ NO_SCHEMA = "The database lacks our tables; run `moodtape migrate`."
 _QUOTES: LiteralString = """
 select q.* from unnest(%(symbols)s::text[]) s(symbol) cross join lateral (
     select * from quote
-    where quote.symbol = s.symbol and replay = 'live' and event_time <= coalesce(%(as_of)s::timestamptz, 'infinity')
+    where quote.symbol = s.symbol and replay = %(replay)s and event_time <= coalesce(%(as_of)s::timestamptz, 'infinity')
       and ingest_time <= coalesce(%(as_of)s::timestamptz, 'infinity')
     order by event_time desc, revision desc, sequence desc nulls last, ingest_time desc limit 1) q
 """
@@ -30,13 +33,13 @@ _DAY_CLOSES: LiteralString = """
 select b.symbol, b.close from unnest(%(symbols)s::text[], %(starts)s::timestamptz[]) s(symbol, day_start)
 cross join lateral (
     select symbol, close from bar
-    where bar.symbol = s.symbol and "interval" = 86400 and replay = 'live' and event_time <= s.day_start
+    where bar.symbol = s.symbol and "interval" = 86400 and replay = %(replay)s and event_time <= s.day_start
       and known_time <= coalesce(%(as_of)s::timestamptz, 'infinity')
     order by event_time desc, revision desc limit 1) b
 """
 _BARS: LiteralString = """
 select distinct on (event_time) * from bar
-where symbol = %(symbol)s and "interval" = %(interval)s and replay = 'live'
+where symbol = %(symbol)s and "interval" = %(interval)s and replay = %(replay)s
   and event_time >= coalesce(%(from)s::timestamptz, '-infinity')
   and event_time < coalesce(%(to)s::timestamptz, 'infinity')
   and event_time > coalesce(%(after)s::timestamptz, '-infinity')
@@ -45,7 +48,7 @@ order by event_time, revision desc limit %(limit)s
 """
 _MOODS: LiteralString = """
 select distinct on (event_time) * from sentiment
-where symbol = %(symbol)s and "interval" = %(interval)s and replay = 'live'
+where symbol = %(symbol)s and "interval" = %(interval)s and replay = %(replay)s
   and event_time >= coalesce(%(from)s::timestamptz, '-infinity')
   and event_time < coalesce(%(to)s::timestamptz, 'infinity')
   and event_time > coalesce(%(after)s::timestamptz, '-infinity')
@@ -55,7 +58,7 @@ order by event_time, revision desc limit %(limit)s
 _MOOD_NOW: LiteralString = """
 select m.* from unnest(%(symbols)s::text[]) s(symbol) cross join lateral (
     select * from sentiment
-    where sentiment.symbol = s.symbol and "interval" = %(interval)s and replay = 'live'
+    where sentiment.symbol = s.symbol and "interval" = %(interval)s and replay = %(replay)s
       and event_time <= coalesce(%(as_of)s::timestamptz, 'infinity')
       and known_time <= coalesce(%(as_of)s::timestamptz, 'infinity')
     order by event_time desc, revision desc limit 1) m
@@ -64,7 +67,7 @@ select m.* from unnest(%(symbols)s::text[]) s(symbol) cross join lateral (
 _POSTS: LiteralString = """
 select * from (
     select distinct on (event_time, source, post_id) * from mention
-    where symbol = %(symbol)s and replay = 'live'
+    where symbol = %(symbol)s and replay = %(replay)s
       and event_time >= coalesce(%(from)s::timestamptz, '-infinity')
       and event_time < coalesce(%(to)s::timestamptz, 'infinity')
       and (%(after)s::timestamptz is null
@@ -77,11 +80,11 @@ where not deleted order by event_time, source, post_id limit %(limit)s
 _CORRELATION: LiteralString = """
 with newest as (
     select event_time from correlation
-    where symbol = %(symbol)s and "interval" = %(interval)s and "window" = %(window)s and replay = 'live'
+    where symbol = %(symbol)s and "interval" = %(interval)s and "window" = %(window)s and replay = %(replay)s
       and known_time <= coalesce(%(as_of)s::timestamptz, 'infinity')
     order by event_time desc limit 1)
 select distinct on (pair, method) * from correlation
-where symbol = %(symbol)s and "interval" = %(interval)s and "window" = %(window)s and replay = 'live'
+where symbol = %(symbol)s and "interval" = %(interval)s and "window" = %(window)s and replay = %(replay)s
   and event_time = (select event_time from newest)
   and known_time <= coalesce(%(as_of)s::timestamptz, 'infinity')
 order by pair, method, revision desc
@@ -91,54 +94,56 @@ select c.* from unnest(%(symbols)s::text[]) s(symbol)
 cross join (values (60, 60), (60, 390), (300, 60), (300, 390), (3600, 60), (3600, 390), (86400, 60)) w(seconds, bars)
 cross join lateral (
     select * from correlation
-    where correlation.symbol = s.symbol and "interval" = w.seconds and "window" = w.bars and replay = 'live'
+    where correlation.symbol = s.symbol and "interval" = w.seconds and "window" = w.bars and replay = %(replay)s
       and pair = 'MOOD_RETURN' and method = 'PEARSON'
     order by event_time desc, revision desc limit 1) c
 order by c.symbol, c.status = 'OK' desc, c.p_best nulls last, c.n desc, c."interval", c."window"
 """
 _ORIGIN: LiteralString = """
 select (select source from bar
-        where symbol = %(symbol)s and "interval" = %(interval)s and replay = 'live' and event_time <= %(at)s
+        where symbol = %(symbol)s and "interval" = %(interval)s and replay = %(replay)s and event_time <= %(at)s
         order by event_time desc, revision desc limit 1) as price_source,
        m.model, m.model_version
 from (select 1) one left join lateral (
     select model, model_version from sentiment
-    where symbol = %(symbol)s and "interval" = 60 and replay = 'live' and event_time <= %(at)s and model is not null
+    where symbol = %(symbol)s and "interval" = 60 and replay = %(replay)s and event_time <= %(at)s and model is not null
     order by event_time desc, revision desc limit 1) m on true
 """
 _NEWEST_QUOTE: LiteralString = """
-select event_time from quote where source = %(source)s and replay = 'live' order by event_time desc limit 1
+select event_time from quote where source = %(source)s and replay = %(replay)s order by event_time desc limit 1
 """
 _NEWEST_PRICE: LiteralString = """
-select source, event_time, ingest_time, stored_at from quote where replay = 'live' order by event_time desc limit 1
+select source, event_time, ingest_time, stored_at from quote where replay = %(replay)s order by event_time desc limit 1
 """
 _NEWEST_MOOD: LiteralString = """
-select event_time from sentiment where "interval" = %(interval)s and replay = 'live' order by event_time desc limit 1
+select event_time from sentiment
+where "interval" = %(interval)s and replay = %(replay)s order by event_time desc limit 1
 """
 _NEWEST_CORRELATION: LiteralString = """
 select event_time from correlation
-where "interval" = %(interval)s and "window" = %(window)s and replay = 'live' order by event_time desc limit 1
+where "interval" = %(interval)s and "window" = %(window)s and replay = %(replay)s order by event_time desc limit 1
 """
 _TALKED: LiteralString = """
 select symbol from sentiment
-where "interval" = 3600 and replay = 'live'
+where "interval" = 3600 and replay = %(replay)s
   and event_time > (select max(event_time) - interval '1 day' from sentiment
-                    where "interval" = 3600 and replay = 'live')
+                    where "interval" = 3600 and replay = %(replay)s)
 group by symbol order by sum(mentions) desc, symbol limit %(limit)s
 """
 _QUOTED: LiteralString = """
 with recursive s(symbol, nth) as (
-    (select symbol, 1 from quote where replay = 'live' order by symbol limit 1)
+    (select symbol, 1 from quote where replay = %(replay)s order by symbol limit 1)
     union all
-    select (select symbol from quote where replay = 'live' and quote.symbol > s.symbol order by symbol limit 1), nth + 1
+    select (select symbol from quote
+            where replay = %(replay)s and quote.symbol > s.symbol order by symbol limit 1), nth + 1
     from s where s.symbol is not null and nth < %(limit)s)
 select symbol from s where symbol is not null
 """
 _STORED: LiteralString = """
-select exists (select from quote where symbol = %(symbol)s and replay = 'live')
-    or exists (select from bar where symbol = %(symbol)s and replay = 'live')
-    or exists (select from sentiment where symbol = %(symbol)s and replay = 'live')
-    or exists (select from mention where symbol = %(symbol)s and replay = 'live') as stored
+select exists (select from quote where symbol = %(symbol)s and replay = %(replay)s)
+    or exists (select from bar where symbol = %(symbol)s and replay = %(replay)s)
+    or exists (select from sentiment where symbol = %(symbol)s and replay = %(replay)s)
+    or exists (select from mention where symbol = %(symbol)s and replay = %(replay)s) as stored
 """
 _INSTRUMENTS: LiteralString = """
 select symbol, name, exchange, currency, former_symbols, aliases from latest_instrument
@@ -151,11 +156,11 @@ with recursive s(source) as (
     from s where source is not null)
 select p.* from s cross join lateral (
     select source, event_time, ingest_time, stored_at from post
-    where post.source = s.source and replay = 'live' order by event_time desc limit 1) p
+    where post.source = s.source and replay = %(replay)s order by event_time desc limit 1) p
 """
 _POST_COUNT: LiteralString = """
 select count(distinct post_id) as posts from post
-where source = %(source)s and replay = 'live' and event_time > %(since)s and event_time <= %(to)s
+where source = %(source)s and replay = %(replay)s and event_time > %(since)s and event_time <= %(to)s
 """
 _GAPS: LiteralString = """
 select count(*) filter (where event_time > %(since)s) as gaps, max(event_time) as last_end from gap
@@ -166,8 +171,11 @@ where source = %(source)s and replay = 'live' and stream like '%%posts%%' and ev
 class Store:
     """Statements against one database, over a small pool that comes back by itself when the server does.
 
-    Every method raises :class:`ServiceUnavailable` when the database is away, too slow or not migrated.
+    Every method raises :class:`ServiceUnavailable` when the database is away, too slow or not migrated. ``replay`` is
+    the version whose rows it reads.
     """
+
+    replay = LIVE
 
     def __init__(self, url: str) -> None:
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[DictRow]] = AsyncConnectionPool(
@@ -198,10 +206,16 @@ class Store:
         """Give the connections back."""
         await self._pool.close(timeout=2)
 
+    async def serving(self) -> "Store":
+        """The same over the version that readers shall see now; an answer is made by one of these from end to end."""
+        store = copy(self)
+        store.replay = (await self._rows("select replay from served"))[0]["replay"]
+        return store
+
     async def _rows(self, statement: LiteralString, **params: Any) -> list[Row]:
         try:
             async with self._pool.connection() as connection:
-                cursor = await connection.execute(statement, params)
+                cursor = await connection.execute(statement, {**params, "replay": self.replay})
                 return await cursor.fetchall()
         except (PoolTimeout, TooManyRequests, psycopg.OperationalError, psycopg.InterfaceError):
             raise ServiceUnavailable(AWAY) from None

@@ -6,12 +6,14 @@ key                         what it holds
 ``quote:TSLA``              hash: the fields of Quote
 ``sentiment:TSLA:300``      hash: the fields of Sentiment of that interval
 ``correlation:TSLA:300``    hash: one field for each ``<pair>:<method>:<window>``, a Correlation as JSON
+``serving``                 ID of the replay that readers see instead of the live flow; no such key while they see that
 channel ``updates``         JSON ``{"table", "replay", "symbols", "max_event_time"}``, one for each table in a chunk
 =========================== ===================================================================================
 
 Fields are named as in Avro; numbers and texts as they are, lists, maps and records as JSON, truth as ``true`` and
 ``false``, times in microseconds since 1970 UTC; a field that is null is absent. A script writes only what is newer by
 (event_time, revision), so order and repetition do not matter. Keys expire 7 days after they were written last.
+While a replay is served, the hashes are its own and have a field ``replay`` with its ID; live facts then pass by.
 """
 
 import json
@@ -49,8 +51,10 @@ CHANNEL = "updates"
 TOPICS = (QUOTES, SENTIMENT, CORRELATIONS)
 EXPIRE_SECONDS = 7 * 86_400
 _LOG = get_logger(__name__)
+SERVING = "serving"
+_LIVE_ONLY = f"if redis.call('EXISTS', '{SERVING}') == 1 then return 0 end"
 # KEYS: the hash. ARGV: event_time, revision, seconds to live, then field, value, field, value ...
-_WHOLE = """
+_WHOLE = f"""{_LIVE_ONLY}
 local held = redis.call('HMGET', KEYS[1], 'event_time', 'revision')
 if held[1] then
   local time, revision = tonumber(held[1]), tonumber(held[2])
@@ -62,7 +66,7 @@ redis.call('EXPIRE', KEYS[1], ARGV[3])
 return 1
 """
 # KEYS: the hash. ARGV: event_time, revision, seconds to live, field, JSON with event_time and revision.
-_FIELD = """
+_FIELD = f"""{_LIVE_ONLY}
 local text = redis.call('HGET', KEYS[1], ARGV[4])
 if text then
   local held = cjson.decode(text)
@@ -115,7 +119,7 @@ def newest(entries: Iterable[Entry]) -> list[Entry]:
     return list(held.values())
 
 
-def update_messages(entries: Iterable[Entry]) -> list[str]:
+def update_messages(entries: Iterable[Entry], replay: str = LIVE) -> list[str]:
     """What the channel is told about a chunk: a message for each table in it."""
     tables: dict[str, list[Entry]] = {}
     for entry in entries:
@@ -124,7 +128,7 @@ def update_messages(entries: Iterable[Entry]) -> list[str]:
         json.dumps(
             {
                 "table": table,
-                "replay": LIVE,
+                "replay": replay,
                 "symbols": sorted({entry.symbol for entry in found}),
                 "max_event_time": max(entry.order[0] for entry in found),
             }
@@ -164,13 +168,22 @@ class LatestStore:
         entries = newest(_entries(chunk.messages))
         if entries:
             failpoint("before-write")
-            self._guarded(lambda: self._write(entries))
+            self.put(entries)
             failpoint("after-write")
         return True
 
     def close(self) -> None:
         """Give the connections back."""
         self._client.close()
+
+    def put(self, entries: Sequence[Entry]) -> None:
+        """Write what is newer than what is held, then tell the channel.
+
+        Raises:
+            TransientError: the server is away; some of it may be written.
+            FatalError: the server says what only a person can mend.
+        """
+        self._guarded(lambda: self._write(entries))
 
     def _write(self, entries: Sequence[Entry]) -> None:
         with self._client.pipeline(transaction=False) as pipe:

@@ -57,19 +57,20 @@ _INSERT_DEAD_LETTERS = sql.SQL(
 )
 # What finds the row of a record by an index.
 _FINDERS = ("symbol", "source", "post_id", "interval", "event_time", "replay", "topic_partition", "topic_offset")
+# A post that was deleted is so in every version of the facts, whichever of them heard of it.
 # Writers of posts and mentions share this lock; one that stores a deletion waits for them and keeps them out, so
 # that no mention slips in with its author between the deletion and its commit.
 _LOCK = 0x6D6F6F65
 _DELETED = """
 SELECT source, post_id, max(revision)
 FROM post JOIN unnest(%s::text[], %s::text[]) AS p (source, post_id) USING (source, post_id)
-WHERE deleted AND replay = %s
+WHERE deleted
 GROUP BY source, post_id
 """
 _FORGET = """
 UPDATE {} AS t SET author = NULL, url = NULL
 FROM unnest(%s::text[], %s::text[], %s::int[]) AS p (source, post_id, revision)
-WHERE t.source = p.source AND t.post_id = p.post_id AND t.revision <= p.revision AND t.replay = %s
+WHERE t.source = p.source AND t.post_id = p.post_id AND t.revision <= p.revision
     AND (t.author IS NOT NULL OR t.url IS NOT NULL)
 """
 
@@ -161,12 +162,12 @@ class TimescaleStore:
     def _forget(self, connection: psycopg.Connection, posts: set[tuple[str, str]]) -> None:
         asked = [(source.replace("\x00", ""), post.replace("\x00", "")) for source, post in sorted(posts)]
         sources, ids = (list(column) for column in zip(*asked, strict=True))
-        found = connection.execute(_DELETED, (sources, ids, self._replay)).fetchall()
+        found = connection.execute(_DELETED, (sources, ids)).fetchall()
         if not found:
             return
         deleted = [list(column) for column in zip(*found, strict=True)]
         for table in ("post", "mention"):
-            connection.execute(sql.SQL(_FORGET).format(sql.Identifier(table)), (*deleted, self._replay))
+            connection.execute(sql.SQL(_FORGET).format(sql.Identifier(table)), deleted)
 
 
 def run_timescale(

@@ -16,7 +16,9 @@ from infra.topics import require_topics
 from ..options import Invocation, common
 from ..pipeline import table_counts
 from ..replay.compare import compare, require_complete, to_json, to_text
+from ..replay.drop import drop_replay
 from ..replay.planning import Wanted, plan_replay
+from ..replay.switch import served, switch
 from ..replay.work import run_replay, summary
 from .produce import parse_moment
 
@@ -75,8 +77,10 @@ def replay(
 @common
 def list_replays(call: Invocation) -> None:
     """List the replays that there are."""
-    plans = all_plans(find_endpoints(call.settings).database)
-    call.show([_shown(plan) for plan in plans], "\n".join(map(_line, plans)) or "no replays")
+    database = find_endpoints(call.settings).database
+    plans, seen = all_plans(database), served(database)
+    lines = [_line(plan, plan.id == seen) for plan in plans]
+    call.show([{**_shown(plan), "served": plan.id == seen} for plan in plans], "\n".join(lines) or "no replays")
 
 
 @replay.command("compare")
@@ -98,6 +102,33 @@ def compare_replay(call: Invocation, name: str, samples: int) -> None:
         sys.exit(1)
 
 
+@replay.command("switch")
+@click.argument("name", metavar="ID|live")
+@common
+def switch_replay(call: Invocation, name: str) -> None:
+    """Let readers see a replay instead of the live facts, or the live ones again with `live`.
+
+    The API, the views and Redis follow; each answer is of one version from end to end. The live flow goes on.
+    """
+    endpoints = find_endpoints(call.settings)
+    require_schema(endpoints.database)
+    done = switch(endpoints, name)
+    redis = "redis is away, answers come from the database" if done.cached is None else f"{done.cached} in redis"
+    call.show(asdict(done), f"readers see {done.now} ({redis}); before that they saw {done.before}")
+
+
+@replay.command("drop")
+@click.argument("name", metavar="ID")
+@common
+def drop(call: Invocation, name: str) -> None:
+    """Remove a replay: its topics, consumer groups and rows."""
+    endpoints = find_endpoints(call.settings)
+    require_schema(endpoints.database)
+    plan = require_plan(endpoints.database, name)
+    rows = drop_replay(call.settings, endpoints, plan)
+    call.show({"dropped": plan.id, "rows": rows}, f"replay {plan.id} is removed, with {rows} rows")
+
+
 def _shown(plan: Plan) -> dict[str, object]:
     return {
         "replay": plan.id,
@@ -111,8 +142,8 @@ def _shown(plan: Plan) -> dict[str, object]:
     }
 
 
-def _line(plan: Plan) -> str:
-    state = "complete" if plan.complete else "begun"
+def _line(plan: Plan, served: bool) -> str:
+    state = "served" if served else "complete" if plan.complete else "begun"
     symbols = ", ".join(plan.symbols) or "all symbols"
     span = f"{to_rfc3339(plan.start)} .. {to_rfc3339(plan.end)}"
     return f"{plan.id:<32}  {state:<8}  {span}  {symbols}  scorer {plan.scorer}  code {plan.code}"

@@ -159,8 +159,8 @@ def test_a_hash_is_read_as_the_databases_row() -> None:
         row_of("quote", {"symbol": "TSLA"})
 
 
-def test_messages_name_each_key_once_and_replays_none() -> None:
-    """Nonsense on the channel names nothing."""
+def test_messages_name_each_key_once() -> None:
+    """Those of a replay too: the row under the key says whose it is. Nonsense on the channel names nothing."""
     quote = '{"table": "quote", "replay": "live", "symbols": ["A", "B"]}'
     replay = '{"table": "quote", "replay": "again", "symbols": ["C"]}'
     mood = '{"table": "sentiment", "replay": "live", "symbols": ["A"]}'
@@ -168,4 +168,4 @@ def test_messages_name_each_key_once_and_replays_none() -> None:
 
     found = keys_of([quote, replay, "nonsense", "{}", "5", bars, quote, mood])
 
-    assert found == ["quote:A", "quote:B", *(f"sentiment:A:{i}" for i in (60, 300, 3600, 86400))]
+    assert found == ["quote:A", "quote:B", "quote:C", *(f"sentiment:A:{i}" for i in (60, 300, 3600, 86400))]

@@ -1,0 +1,102 @@
+"""Which version readers see. The database decides, in one row; Redis or Valkey follows."""
+
+import time
+from contextlib import closing
+from dataclasses import dataclass
+
+import psycopg
+
+from infra.endpoints import Endpoints
+from infra.errors import ServiceUnavailable, TransientError
+from infra.offsets import committed_offsets
+from infra.replays import require_plan
+from schemas.replays import LIVE
+from sinks.latest import GROUP, TOPICS, Entry, LatestStore
+from sinks.newest import newest_entries
+from sinks.served import ServedCache
+
+from ..pipeline import stored_offsets
+from .compare import require_complete
+
+_LOCK = 0x6D6F6F73
+_SETTLE_SECONDS = 15.0
+_ASK_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """What a switch did. ``cached`` entries are in Redis now; None where Redis is away."""
+
+    before: str
+    now: str
+    cached: int | None
+
+
+def served(database: str) -> str:
+    """The version that readers see.
+
+    Raises:
+        ServiceUnavailable: the database is away.
+    """
+    with _connected(database) as connection:
+        return _served(connection)
+
+
+def switch(endpoints: Endpoints, name: str) -> Switched:
+    """Let readers see a replay, or ``live``. Every answer is of one version, before, during and after it.
+
+    Raises:
+        UserError: there is no such replay, or it is not complete.
+        ServiceUnavailable: the database is away; nothing was changed.
+    """
+    if name != LIVE:
+        require_complete(require_plan(endpoints.database, name))
+    with _connected(endpoints.database) as connection:
+        # Two switches at once would leave the database with one version and Redis with the other.
+        connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+        before = _served(connection)
+        connection.execute("UPDATE served SET replay = %s, switched_at = clock_timestamp()", (name,))
+        return Switched(before, name, _fill(endpoints, connection, name))
+
+
+def _fill(endpoints: Endpoints, connection: psycopg.Connection, name: str) -> int | None:
+    try:
+        with closing(ServedCache(endpoints.redis)) as cache:
+            entries = _entries(connection, name)
+            cache.hold(name, entries)
+        if name == LIVE:
+            # What the live sink let pass by before the switch is in the database soon.
+            _settle(endpoints)
+            with closing(LatestStore(endpoints.redis)) as latest:
+                latest.put(_entries(connection, name))
+    except TransientError:
+        return None
+    return len(entries)
+
+
+def _entries(connection: psycopg.Connection, name: str) -> list[Entry]:
+    with connection.transaction():
+        return list(newest_entries(connection, name))
+
+
+def _settle(endpoints: Endpoints) -> None:
+    """Wait until the database holds what the live sink of Redis has passed, if that takes no long time."""
+    passed = committed_offsets(endpoints.kafka, GROUP, TOPICS)
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while time.monotonic() < deadline:
+        stored = stored_offsets(endpoints.database)
+        if all(stored.get(place, 0) >= offset for place, offset in passed.items()):
+            return
+        time.sleep(_ASK_SECONDS)
+
+
+def _served(connection: psycopg.Connection) -> str:
+    row = connection.execute("SELECT replay FROM served").fetchone()
+    return row[0] if row else LIVE
+
+
+def _connected(database: str) -> psycopg.Connection:
+    try:
+        return psycopg.connect(database, autocommit=True, connect_timeout=10, application_name="moodtape replay switch")
+    except psycopg.OperationalError as error:
+        raise ServiceUnavailable(f"database: {str(error).strip()}; is it running (`moodtape up`)?") from error

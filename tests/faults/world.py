@@ -1,0 +1,307 @@
+"""A pipeline to do harm to: servers of its own behind a proxy, real processes under the real supervisor, a feeder."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+
+from infra.endpoints import KAFKA, POSTGRES, SERVERS, VALKEY, Endpoints, find_endpoints
+from infra.errors import ServiceUnavailable
+from infra.ledger import Ledger as Services
+from infra.migrate import migrate
+from infra.services import start_services, stop_services
+from infra.services.server import free_port
+from infra.settings import Settings
+from infra.topics import create_topics
+from moodtape.pipeline import drained
+from streams.topology import STAGES
+from tests.helpers.waiting import wait_for
+
+from .account import Account
+from .feeder import Feeder
+from .lag import LagProbe
+from .ledger import Ledger
+from .wires import Wires
+
+INSIDE = Path(__file__).parent / "inside"
+START_SECONDS = 120.0
+DRAIN_SECONDS = 180.0
+STREAMS = tuple(f"stream-{stage}" for stage in STAGES)
+SINKS = ("sink-timescale", "sink-latest")
+PROCESSES = ("score-1", *STREAMS, *SINKS, "api")
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much flows: symbols, and event seconds in a wall second."""
+
+    symbols: int = 8
+    speed: float = 120.0
+
+
+class World:
+    """One running pipeline. ``with World(...) as world`` starts and stops all of it.
+
+    Args:
+        folder: the data folder; removed in the end unless something went wrong.
+        seed: of the facts.
+        environment: more settings for the processes.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        seed: int,
+        load: Load = Load(),
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        self.folder, self.seed, self.load = folder, seed, load
+        self.settings = Settings(data_dir=folder)
+        self.orders = folder / "orders"
+        self.inside = folder / "inside.json"
+        self.ledger = Ledger()
+        self.feeders: list[Feeder] = []
+        self._more = environment or {}
+        self._members: list[subprocess.Popen[bytes]] = []
+        self._run: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "World":
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _start(self) -> None:
+        self.orders.mkdir(parents=True)
+        ports = self._choose_ports()
+        self.endpoints = start_services(self.settings)
+        create_topics(self.endpoints.kafka, self.settings)
+        migrate(self.endpoints.database)
+        entries = Services.load(self.folder).entries
+        self.wires = Wires(
+            {
+                KAFKA: (ports["proxy"], ports["hidden"]),
+                POSTGRES: (ports["database"], entries[POSTGRES].port),
+                VALKEY: (ports["cache"], entries[VALKEY].port),
+            }
+        )
+        self.through = Endpoints(
+            kafka=f"127.0.0.1:{ports['proxy']}",
+            database=_at_port(self.endpoints.database, ports["database"]),
+            redis=_at_port(self.endpoints.redis, ports["cache"]),
+        )
+        self.environment = {
+            **os.environ,
+            "MOODTAPE_KAFKA_BOOTSTRAP": self.through.kafka,
+            "MOODTAPE_DATABASE_URL": self.through.database,
+            "MOODTAPE_REDIS_URL": self.through.redis,
+            "MOODTAPE_SCORER": "lexicon",
+            "MOODTAPE_API_PORT": "0",
+            "MOODTAPE_FAILPOINTS": str(self.orders),
+            "MOODTAPE_FAULTS_INSIDE": str(self.inside),
+            "PYTHONPATH": str(INSIDE),
+            **self._more,
+        }
+        self._run = self._moodtape("run", log="run")
+        wait_for(lambda: self.pids().keys() >= set(PROCESSES), "the processes run", START_SECONDS)
+        self.probe = LagProbe(self.endpoints.kafka)
+        self.probe.start()
+        self.account = Account(self.endpoints, self.ledger)
+        self.feeder = self.feed(self.seed)
+        self.feeder.go()
+        wait_for(self._flows, "bars are stored", START_SECONDS)
+
+    def _choose_ports(self) -> dict[str, int]:
+        """Ports of the proxy, and of a listener of the broker's that sends its clients to the proxy."""
+        services = Services.load(self.folder)
+        taken: set[int] = set()
+        for _ in range(6):
+            taken.add(free_port(taken))
+        port, inner, *rest = sorted(taken)
+        ports = dict(zip(("hidden", "proxy", "database", "cache"), rest, strict=True))
+        services.entry(KAFKA).port, services.entry(KAFKA).inner_port = port, inner
+        services.save()
+        (self.folder / KAFKA).mkdir()
+        lines = (
+            f"listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{inner},PROXY://127.0.0.1:{ports['hidden']}",
+            f"advertised.listeners=PLAINTEXT://127.0.0.1:{port},PROXY://127.0.0.1:{ports['proxy']}",
+            "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXY:PLAINTEXT",
+        )
+        (self.folder / KAFKA / "overrides.properties").write_text("".join(f"{line}\n" for line in lines))
+        return ports
+
+    def _moodtape(self, *words: str, log: str) -> subprocess.Popen[bytes]:
+        with (self.folder / f"{log}.log").open("ab") as output:
+            return subprocess.Popen(
+                [sys.executable, "-m", "moodtape", *words, "--data-dir", str(self.folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=self.environment,
+            )
+
+    def _flows(self) -> bool:
+        samples = self.probe.since(0)
+        return (
+            bool(samples)
+            and all(lag < 3000 for lag in samples[-1].lags.values())
+            and self.feeder.ledger.facts.total() > 100
+        )
+
+    def feed(self, seed: int, **more: object) -> Feeder:
+        """Another origin, started but not yet writing."""
+        feeder = Feeder(
+            self.endpoints.kafka,
+            self.ledger,
+            seed=seed,
+            speed=self.load.speed,
+            symbols=self.load.symbols,
+            **more,  # type: ignore[arg-type]
+        )
+        self.feeders.append(feeder)
+        feeder.start()
+        return feeder
+
+    def pids(self) -> dict[str, int]:
+        """Processes of the supervisor that run, by name."""
+        try:
+            rows = json.loads((self.folder / "processes.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return {row["name"]: row["pid"] for row in rows if row["running"] and psutil.pid_exists(row["pid"])}
+
+    def pid(self, name: str) -> int:
+        """Process of a name, waited for."""
+        wait_for(lambda: name in self.pids(), f"{name} runs", START_SECONDS)
+        return self.pids()[name]
+
+    def server_pid(self, name: str) -> int:
+        """Process of a server."""
+        return Services.load(self.folder).entries[name].pid
+
+    def signal(self, name: str, number: signal.Signals) -> int:
+        """Send a signal to a process or a server of this name; its number."""
+        pid = self.server_pid(name) if name in SERVERS else self.pid(name)
+        os.kill(pid, number)
+        return pid
+
+    def kill(self, name: str) -> int:
+        """SIGKILL."""
+        return self.signal(name, signal.SIGKILL)
+
+    def arm(self, name: str, point: str, passing: int, action: str = "kill") -> None:
+        """Order a process to do something at the n-th passing of a point."""
+        (self.orders / f"{name}.fired").unlink(missing_ok=True)
+        (self.orders / name).write_text(f"{point} {passing} {action}")
+
+    def await_fired(self, name: str) -> float:
+        """Wait until the order was carried out; the moment."""
+        wait_for((self.orders / f"{name}.fired").exists, f"{name} carries out its order", 60)
+        return time.monotonic()
+
+    def let_go(self, name: str) -> None:
+        """End a ``hold``."""
+        (self.orders / f"{name}.fired").unlink()
+
+    @contextmanager
+    def stopped(self, name: str) -> Iterator[None]:
+        """SIGSTOP while the block runs."""
+        pid = self.signal(name, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    def bring_back(self) -> None:
+        """Start what is dead of the servers, as whoever runs them would."""
+        start_services(self.settings)
+
+    def member(self, *words: str) -> subprocess.Popen[bytes]:
+        """One more worker, beside the supervisor's."""
+        process = self._moodtape(*words, log="-".join(words))
+        self._members.append(process)
+        return process
+
+    def set_inside(self, **what: object) -> None:
+        """Say what processes that start from now on shall do wrong; see ``inside/sitecustomize.py``."""
+        self.inside.write_text(json.dumps(what))
+
+    def restart(self, names: Sequence[str]) -> None:
+        """SIGTERM each and wait for its successor."""
+        for name in names:
+            pid = self.signal(name, signal.SIGTERM)
+            wait_for(lambda name=name, pid=pid: self.pids().get(name, pid) != pid, f"{name} is back", START_SECONDS)  # type: ignore[misc]
+
+    def drain(self) -> None:
+        """Pause the feeders and wait until everything stands at the ends of the logs."""
+        for feeder in self.feeders:
+            if feeder.is_alive():
+                feeder.pause()
+        wait_for(self._drained, "everything has drained", DRAIN_SECONDS)
+
+    def _drained(self) -> bool:
+        try:
+            return drained(self.endpoints)
+        except ServiceUnavailable:
+            return False
+
+    def resume(self) -> None:
+        """Let the feeders go on."""
+        for feeder in self.feeders:
+            if feeder.is_alive():
+                feeder.go()
+
+    def memory(self) -> dict[str, tuple[int, int]]:
+        """Resident megabytes and open files of each process."""
+        found = {}
+        for name, pid in self.pids().items():
+            with suppress(psutil.Error):
+                process = psutil.Process(pid)
+                found[name] = (process.memory_info().rss >> 20, process.num_fds())
+        return found
+
+    def __exit__(self, *_: object) -> None:
+        for feeder in self.feeders:
+            feeder.close()
+        for member in self._members:
+            member.kill()
+            member.wait()
+        if self._run is not None:
+            self._run.send_signal(signal.SIGTERM)
+            self._run.wait(60)
+        for name in ("probe", "account", "wires"):
+            if hasattr(self, name):
+                getattr(self, name).close()
+        stop_services(self.settings)
+
+    def remove(self) -> None:
+        """Delete the data folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _at_port(url: str, port: int) -> str:
+    parts = urlsplit(url)
+    user = parts.netloc.rpartition("@")[0]
+    return parts._replace(netloc=f"{user}@127.0.0.1:{port}").geturl()
+
+
+def servers_run(settings: Settings) -> bool:
+    """Whether all three run."""
+    try:
+        find_endpoints(settings)
+    except ServiceUnavailable:
+        return False
+    return True

@@ -1,6 +1,8 @@
 """``python -m tests.faults``: every case with its seeds, one table. A run that was broken off goes on."""
 
 import argparse
+import signal
+import sys
 import tempfile
 from pathlib import Path
 
@@ -19,6 +21,7 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="long outages last eight seconds only")
     parser.add_argument("--again", action="store_true", help="carry out what was done before, too")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     words = [word for word in given.cases.split(",") if word]
     chosen = [case for name, case in CASES.items() if not words or any(word in name for word in words)]
     for seed in map(int, given.seeds.split(",")):

@@ -11,11 +11,10 @@ from infra.kafka import admin_client, consumer_config
 from moodtape.pipeline import GROUPS, TABLE_TOPICS
 from schemas.topics import TOPICS, dead_letter_topic
 
-ASK_SECONDS = 0.5
+ASK_SECONDS = 0.7
 TIMEOUT_SECONDS = 3.0
 # Lag at rest jumps with every clock; it counts as come down when it stays there for so long.
 STEADY_SECONDS = 6.0
-SLACK_SECONDS = 2.0
 SUNK = (*TABLE_TOPICS, *map(dead_letter_topic, TOPICS))
 ALL_GROUPS = {**GROUPS, "moodtape.sink.timescale": SUNK}
 
@@ -88,7 +87,7 @@ class LagProbe(threading.Thread):
         while time.monotonic() - start < seconds or len(self.since(start)) < 4:
             time.sleep(ASK_SECONDS)
         found = self.since(start)
-        return {group: max(sample.lags[group] for sample in found) * 2 + 100 for group in ALL_GROUPS}
+        return {group: max(sample.lags[group] for sample in found) * 3 // 2 + 50 for group in ALL_GROUPS}
 
     def recovered(self, fault_ended: float, level: dict[str, int], limit: float) -> float | None:
         """Seconds from the fault's end until every group is back at its level for good; None if it never was.

@@ -9,7 +9,7 @@ from pathlib import Path
 from .case import Case, carry_out
 from .cases import CASES
 from .result import Result, load, markdown, save
-from .world import World
+from .world import Setting, World
 
 
 def main() -> None:
@@ -26,31 +26,34 @@ def main() -> None:
     chosen = [case for name, case in CASES.items() if not words or any(word in name for word in words)]
     for seed in map(int, given.seeds.split(",")):
         done = {(r.case, r.seed) for r in load(given.out)} if not given.again else set()
-        left = [case for case in chosen if (case.name, seed) not in done]
-        if left:
-            session(left, seed, given.out, short=given.short)
+        for setting in Setting:
+            left = [case for case in chosen if case.setting is setting and (case.name, seed) not in done]
+            while left:
+                left = session(setting, left, seed, given.out, short=given.short)
     print(markdown(load(given.out)))
 
 
-def session(cases: list[Case], seed: int, out: Path, *, short: bool) -> None:
-    """Carry cases out on one world, which is left behind when something went wrong."""
+def session(setting: Setting, cases: list[Case], seed: int, out: Path, *, short: bool) -> list[Case]:
+    """Carry cases out on one world until one goes wrong, which is left behind; returns those that are left."""
     folder = Path(tempfile.mkdtemp(prefix="moodtape-faults-"))
-    print(f"seed {seed}: {len(cases)} cases in {folder}", flush=True)
-    clean = True
-    with World(folder / "data", seed) as world:
-        for case in cases:
-            try:
-                result = carry_out(case, world, seed, short=short)
-            except AssertionError as error:
-                result = Result(case=case.name, seed=seed, goal=case.goal, problem=str(error))
+    print(f"seed {seed}: {len(cases)} cases, {setting.value}, in {folder}", flush=True)
+    with World(folder / "data", seed, setting) as world:
+        for number, case in enumerate(cases, 1):
+            result = attempt(case, world, seed, short=short)
             print("  ".join(result.cells()), flush=True)
-            save(out, [r for r in load(out) if (r.case, r.seed) != (result.case, seed)] + [result])
-            clean &= result.kept
+            save(out, [*(r for r in load(out) if (r.case, r.seed) != (result.case, seed)), result])
             if not result.kept:
-                break
-    if clean:
-        world.remove()
-        folder.rmdir()
+                return cases[number:]
+    world.remove()
+    return []
+
+
+def attempt(case: Case, world: World, seed: int, *, short: bool) -> Result:
+    """Carry a case out; what it expects and does not find is its problem."""
+    try:
+        return carry_out(case, world, seed, short=short)
+    except AssertionError as error:
+        return Result(case=case.name, seed=seed, goal=case.goal, problem=str(error).partition("\n")[0])
 
 
 if __name__ == "__main__":

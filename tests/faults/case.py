@@ -1,4 +1,4 @@
-"""What a case is, and how one is carried out: level, fault, recovery, account."""
+"""What a case is, and how one is carried out: fault, recovery, account."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from random import Random
 
 from .result import Result
-from .world import World
+from .world import Setting, World
 
-LEVEL_SECONDS = 4.0
 RECOVERY_LIMIT_SECONDS = 180.0
 Act = Callable[["Scene"], str]
 
@@ -49,24 +48,25 @@ class Case:
     Attributes:
         name: as in the table.
         act: does it, and says what it did; when it returns the fault is over.
-        goal: seconds in which all groups shall be back at their lag.
+        goal: seconds in which the flow shall be whole again.
+        setting: which kind of world it needs, see :class:`.world.Setting`.
         check: what must hold besides when all has drained, as sentences of what does not.
     """
 
     name: str
     act: Act
     goal: float = 10.0
+    setting: Setting = Setting.PROXIED
     check: Callable[[World], Iterable[str]] = lambda _: ()
 
 
 def carry_out(case: Case, world: World, seed: int, *, short: bool = False) -> Result:
     """Do it, and account for everything; the world goes on afterwards."""
     scene = Scene(world, Random(f"{case.name} {seed}"), short)
-    level = world.probe.level(LEVEL_SECONDS)
     began = time.monotonic()
     done = case.act(scene)
     ended = scene.ended or time.monotonic()
-    recovery = world.probe.recovered(ended, level, RECOVERY_LIMIT_SECONDS)
+    recovery = world.probe.recovered(ended, RECOVERY_LIMIT_SECONDS)
     lag = max((sample.most for sample in world.probe.since(began)), default=0)
     world.drain()
     found = world.account.check()

@@ -13,23 +13,41 @@ from schemas.topics import TOPICS, dead_letter_topic
 
 ASK_SECONDS = 0.7
 TIMEOUT_SECONDS = 3.0
-# Lag at rest jumps with every clock; it counts as come down when it stays there for so long.
-STEADY_SECONDS = 6.0
+# By then every partition has records that were written after the fault: clocks come once a second.
+AFTER_SECONDS = 2.0
 SUNK = (*TABLE_TOPICS, *map(dead_letter_topic, TOPICS))
 ALL_GROUPS = {**GROUPS, "moodtape.sink.timescale": SUNK}
+PARTITIONS_OF = {name: spec.partitions for name, spec in TOPICS.items()}
+PARTITIONS_OF |= {dead_letter_topic(name): count for name, count in PARTITIONS_OF.items()}
+Part = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Lag of each group in offsets, at a moment (monotonic seconds)."""
+    """Where the groups stood and where the logs ended, at a moment (monotonic seconds, when it was asked)."""
 
     moment: float
-    lags: dict[str, int]
+    committed: dict[str, dict[Part, int]]
+    ends: dict[Part, int]
+
+    @property
+    def lags(self) -> dict[str, int]:
+        """Lag of each group, in offsets."""
+        return {
+            group: sum(max(0, self.ends[part] - offset) for part, offset in stands.items())
+            for group, stands in self.committed.items()
+        }
 
     @property
     def most(self) -> int:
         """That of the group which is furthest behind."""
         return max(self.lags.values(), default=0)
+
+    def is_past(self, earlier: "Sample") -> bool:
+        """Whether every group has done all that was in the logs at an earlier moment."""
+        return all(
+            offset >= earlier.ends[part] for stands in self.committed.values() for part, offset in stands.items()
+        )
 
 
 class LagProbe(threading.Thread):
@@ -41,7 +59,7 @@ class LagProbe(threading.Thread):
         self._closing = threading.Event()
         self._admin = admin_client(bootstrap)
         self._places = {
-            group: [TopicPartition(topic, number) for topic in topics for number in range(TOPICS_PARTITIONS[topic])]
+            group: [TopicPartition(topic, number) for topic in topics for number in range(PARTITIONS_OF[topic])]
             for group, topics in ALL_GROUPS.items()
         }
         self._consumers = {group: Consumer(consumer_config(bootstrap, group)) for group in ALL_GROUPS}
@@ -60,51 +78,44 @@ class LagProbe(threading.Thread):
                 continue
 
     def _sample(self) -> Sample:
+        moment = time.monotonic()
         committed = {
-            group: self._consumers[group].committed(places, timeout=TIMEOUT_SECONDS)
+            group: {
+                (at.topic, at.partition): max(0, at.offset)
+                for at in self._consumers[group].committed(places, timeout=TIMEOUT_SECONDS)
+            }
             for group, places in self._places.items()
         }
         futures = self._admin.list_offsets(
             self._asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=TIMEOUT_SECONDS
         )
-        ends = {
-            (place.topic, place.partition): future.result(2 * TIMEOUT_SECONDS).offset
-            for place, future in futures.items()
-        }
-        lags = {
-            group: sum(max(0, ends[at.topic, at.partition] - max(0, at.offset)) for at in found)
-            for group, found in committed.items()
-        }
-        return Sample(time.monotonic(), lags)
+        ends = {(at.topic, at.partition): each.result(2 * TIMEOUT_SECONDS).offset for at, each in futures.items()}
+        return Sample(moment, committed, ends)
 
     def since(self, moment: float) -> list[Sample]:
-        """Samples taken after a moment."""
+        """Samples asked for after a moment."""
         return [sample for sample in list(self.samples) if sample.moment > moment]
 
-    def level(self, seconds: float) -> dict[str, int]:
-        """Take the lag at rest: the most of each group over so many seconds from now, and a little more."""
-        start = time.monotonic()
-        while time.monotonic() - start < seconds or len(self.since(start)) < 4:
-            time.sleep(ASK_SECONDS)
-        found = self.since(start)
-        return {group: max(sample.lags[group] for sample in found) * 3 // 2 + 50 for group in ALL_GROUPS}
+    def recovered(self, fault_ended: float, limit: float) -> float | None:
+        """Seconds from the fault's end until the flow is whole again; None if it was not within the limit.
 
-    def recovered(self, fault_ended: float, level: dict[str, int], limit: float) -> float | None:
-        """Seconds from the fault's end until every group is back at its level for good; None if it never was.
-
-        Args:
-            fault_ended: monotonic seconds.
-            level: of :meth:`level`.
-            limit: seconds to wait.
+        That is when every group has done everything which stood in the logs two seconds after the fault's end, and
+        then once more everything which stood there at that moment: what one stage made of its backlog is the next
+        one's. An undisturbed flow takes some four seconds to show it.
         """
+        target: Sample | None = None
+        rounds = 0
+        seen = fault_ended + AFTER_SECONDS
         while time.monotonic() - fault_ended < limit:
-            time.sleep(ASK_SECONDS)
-            samples = self.since(fault_ended)
-            bad = [s.moment for s in samples if any(lag > level[group] for group, lag in s.lags.items())]
-            last_bad = bad[-1] if bad else fault_ended
-            good = [s for s in samples if s.moment > last_bad]
-            if good and good[-1].moment - last_bad >= STEADY_SECONDS:
-                return good[0].moment - fault_ended if bad else 0.0
+            time.sleep(ASK_SECONDS / 2)
+            for sample in self.since(seen):
+                seen = sample.moment
+                if target is None:
+                    target = sample
+                elif sample.is_past(target):
+                    target, rounds = sample, rounds + 1
+                    if rounds == 2:
+                        return sample.moment - fault_ended
         return None
 
     def close(self) -> None:
@@ -113,9 +124,3 @@ class LagProbe(threading.Thread):
         self.join(30)
         for consumer in self._consumers.values():
             consumer.close()
-
-
-TOPICS_PARTITIONS = {
-    **{name: spec.partitions for name, spec in TOPICS.items()},
-    **{dead_letter_topic(name): spec.partitions for name, spec in TOPICS.items()},
-}

@@ -11,6 +11,7 @@ rule         what happens to bytes that go ``toward`` the server, the client or 
 ``throttle`` they pass at ``rate`` bytes a second
 ``half``     half of the next piece passes, then the connection is reset
 ``after``    a piece that holds ``text`` passes, the answer does not: the connection is reset
+``count``    nothing; how many bytes pass is counted, as under every rule
 ============ ============================================================================================
 
 ``pids`` limits a rule to the connections of those processes, ``times`` to so many connections.
@@ -45,6 +46,7 @@ class Rule:
     times: int | None = None
     lifted: asyncio.Event = field(default_factory=asyncio.Event)
     bitten: int = 0
+    bytes: int = 0
 
     def meets(self, toward: Side) -> bool:
         """Whether it is about this direction, and not used up."""
@@ -110,6 +112,7 @@ class Link:
             writer.write(data)
             return True
         self._bite(rule)
+        rule.bytes += len(data)
         if rule.kind == "cut":
             return False
         if rule.kind == "half":
@@ -161,8 +164,8 @@ class Wire:
         rule = self._rule
         return rule if rule is not None and (not rule.pids or link.port in self._ports) else None
 
-    def set(self, rule: Rule | None) -> int:
-        """Put a rule in force, or lift the one there is; returns how often the old one bit."""
+    def set(self, rule: Rule | None) -> dict[str, int]:
+        """Put a rule in force, or lift the one there is; returns how often the old one bit, and what passed."""
         old, self._rule = self._rule, rule
         self._find_ports()
         if old is not None:
@@ -171,7 +174,7 @@ class Wire:
             for link in [link for link in self.links if self.rule_for(link)]:
                 rule.bitten += 1
                 link.reset()
-        return 0 if old is None else old.bitten
+        return {} if old is None else {"bitten": old.bitten, "bytes": old.bytes}
 
     def _find_ports(self) -> None:
         self._ports = {port for pid in (self._rule.pids if self._rule else ()) for port in _ports_of(pid)}
@@ -195,7 +198,7 @@ async def serve(plan: dict[str, tuple[int, int]]) -> None:
     async for line in commands:
         said: dict[str, Any] = json.loads(line)
         rule = None if said["rule"] is None else Rule(**said["rule"])
-        print(json.dumps({"bitten": wires[said["wire"]].set(rule)}), flush=True)
+        print(json.dumps(wires[said["wire"]].set(rule)), flush=True)
     # What is still open is open by intention, and asyncio would complain of each.
     os._exit(0)
 

@@ -13,7 +13,7 @@ class Result:
     """What a case came to.
 
     Attributes:
-        recovery: seconds from the fault's end until every group was back at its lag; None = it never was.
+        recovery: seconds from the fault's end until the flow was whole again, see ``lag.py``; None = it never was.
         goal: most seconds that this may take.
         lag: the largest lag of one group, in offsets.
         done: what was done, to whom and when, as the seed said.

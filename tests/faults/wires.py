@@ -21,14 +21,19 @@ class Wires:
         answer: dict[str, Any] = json.loads(self._process.stdout.readline())
         return answer
 
-    def set(self, wire: str, kind: str | None, **rule: Any) -> int:
-        """Put a rule in force (None lifts it); returns how many pieces or connections the one before met."""
+    def set(self, wire: str, kind: str, **rule: Any) -> None:
+        """Put a rule in force."""
+        self._say(wire, {"kind": kind, **rule})
+
+    def lift(self, wire: str) -> dict[str, int]:
+        """End the rule; ``bitten`` is how many pieces or connections it met, ``bytes`` how much passed under it."""
+        return self._say(wire, None)
+
+    def _say(self, wire: str, rule: dict[str, Any] | None) -> dict[str, int]:
         assert self._process.stdin is not None
-        said = {"wire": wire, "rule": None if kind is None else {"kind": kind, **rule}}
-        self._process.stdin.write(json.dumps(said) + "\n")
+        self._process.stdin.write(json.dumps({"wire": wire, "rule": rule}) + "\n")
         self._process.stdin.flush()
-        bitten: int = self._answer()["bitten"]
-        return bitten
+        return self._answer()
 
     @contextmanager
     def rule(self, wire: str, kind: str, **rule: Any) -> Iterator[None]:
@@ -37,8 +42,8 @@ class Wires:
         try:
             yield
         finally:
-            bitten = self.set(wire, None)
-        assert bitten, f"{kind} of {wire} met nothing"
+            met = self.lift(wire)
+        assert met["bitten"], f"{kind} of {wire} met nothing"
 
     def close(self) -> None:
         """End the proxy."""

@@ -10,12 +10,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
 
-from infra.endpoints import KAFKA, POSTGRES, SERVERS, VALKEY, Endpoints
+from infra.endpoints import KAFKA, POSTGRES, SERVERS, VALKEY
 from infra.errors import ServiceUnavailable
 from infra.ledger import Ledger as Services
 from infra.migrate import migrate
@@ -31,6 +33,7 @@ from .account import Account
 from .feeder import Feeder
 from .lag import LagProbe
 from .ledger import Ledger
+from .small import SmallDisk
 from .wires import Wires
 
 INSIDE = Path(__file__).parent / "inside"
@@ -42,6 +45,16 @@ SINKS = ("sink-timescale", "sink-latest")
 PROCESSES = ("score-1", *STREAMS, *SINKS, "api")
 
 
+class Setting(Enum):
+    """What kind of pipeline a case needs."""
+
+    PROXIED = "servers that the test kills and brings back, behind a proxy"
+    OWN = "servers that the supervisor looks after itself"
+    SMALL_BROKER = "as PROXIED, the broker's data on a small disk"
+    SMALL_DATABASE = "as PROXIED, the database's data on a small disk"
+    SMALL_STATE = "as PROXIED, everything else of the data folder on a small disk"
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """How much flows: symbols, and event seconds in a wall second."""
@@ -50,29 +63,29 @@ class Load:
     speed: float = 60.0
 
 
+DEFAULT_LOAD = Load()
+
+
 class World:
     """One running pipeline. ``with World(...) as world`` starts and stops all of it.
 
     Args:
         folder: the data folder; removed in the end unless something went wrong.
         seed: of the facts.
-        environment: more settings for the processes.
+        setting: what kind of pipeline.
+
+    ``notes`` is for what an act wants to tell its check.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        seed: int,
-        load: Load = Load(),
-        environment: dict[str, str] | None = None,
-    ) -> None:
-        self.folder, self.seed, self.load = folder, seed, load
+    def __init__(self, folder: Path, seed: int, setting: Setting = Setting.PROXIED, load: Load = DEFAULT_LOAD) -> None:
+        self.folder, self.seed, self.setting, self.load = folder, seed, setting, load
         self.settings = Settings(data_dir=folder)
-        self.orders = folder / "orders"
-        self.inside = folder / "inside.json"
+        self.orders = folder.with_name("orders")
+        self.inside = folder.with_name("inside.json")
         self.ledger = Ledger()
         self.feeders: list[Feeder] = []
-        self._more = environment or {}
+        self.notes: dict[str, Any] = {}
+        self.disk: SmallDisk | None = None
         self._members: list[subprocess.Popen[bytes]] = []
         self._run: subprocess.Popen[bytes] | None = None
 
@@ -85,35 +98,21 @@ class World:
         return self
 
     def _start(self) -> None:
-        self.orders.mkdir(parents=True)
+        self.folder.mkdir(parents=True)
+        self.orders.mkdir()
         ports = self._choose_ports()
         self.endpoints = start_services(self.settings)
         create_topics(self.endpoints.kafka, self.settings)
         migrate(self.endpoints.database)
-        entries = Services.load(self.folder).entries
-        self.wires = Wires(
-            {
-                KAFKA: (ports["proxy"], ports["hidden"]),
-                POSTGRES: (ports["database"], entries[POSTGRES].port),
-                VALKEY: (ports["cache"], entries[VALKEY].port),
-            }
-        )
-        self.through = Endpoints(
-            kafka=f"127.0.0.1:{ports['proxy']}",
-            database=_at_port(self.endpoints.database, ports["database"]),
-            redis=_at_port(self.endpoints.redis, ports["cache"]),
-        )
+        self._shrink()
         self.environment = {
             **os.environ,
-            "MOODTAPE_KAFKA_BOOTSTRAP": self.through.kafka,
-            "MOODTAPE_DATABASE_URL": self.through.database,
-            "MOODTAPE_REDIS_URL": self.through.redis,
             "MOODTAPE_SCORER": "lexicon",
             "MOODTAPE_API_PORT": "0",
             "MOODTAPE_FAILPOINTS": str(self.orders),
             "MOODTAPE_FAULTS_INSIDE": str(self.inside),
             "PYTHONPATH": str(INSIDE),
-            **self._more,
+            **({} if self.setting is Setting.OWN else self._go_through(ports)),
         }
         self._run = self._moodtape("run", log="run")
         wait_for(lambda: self.pids().keys() >= set(PROCESSES), "the processes run", START_SECONDS)
@@ -123,6 +122,33 @@ class World:
         self.feeder = self.feed(self.seed)
         self.feeder.go()
         wait_for(self._flows, "everything flows", START_SECONDS)
+
+    def _shrink(self) -> None:
+        """Move what the setting says onto a small disk; the servers are down meanwhile."""
+        part = {Setting.SMALL_BROKER: KAFKA, Setting.SMALL_DATABASE: POSTGRES, Setting.SMALL_STATE: "."}.get(
+            self.setting
+        )
+        if part is not None:
+            stop_services(self.settings)
+            keep = SERVERS if part == "." else ()
+            self.disk = SmallDisk.move(self.folder / part, keep)
+            start_services(self.settings)
+
+    def _go_through(self, ports: dict[str, int]) -> dict[str, str]:
+        """Start the proxy; the settings that send the pipeline through it."""
+        entries = Services.load(self.folder).entries
+        self.wires = Wires(
+            {
+                KAFKA: (ports["proxy"], ports["hidden"]),
+                POSTGRES: (ports["database"], entries[POSTGRES].port),
+                VALKEY: (ports["cache"], entries[VALKEY].port),
+            }
+        )
+        return {
+            "MOODTAPE_KAFKA_BOOTSTRAP": f"127.0.0.1:{ports['proxy']}",
+            "MOODTAPE_DATABASE_URL": _at_port(self.endpoints.database, ports["database"]),
+            "MOODTAPE_REDIS_URL": _at_port(self.endpoints.redis, ports["cache"]),
+        }
 
     def _choose_ports(self) -> dict[str, int]:
         """Ports of the proxy, and of a listener of the broker's that sends its clients to the proxy."""
@@ -144,7 +170,7 @@ class World:
         return ports
 
     def _moodtape(self, *words: str, log: str) -> subprocess.Popen[bytes]:
-        with (self.folder / f"{log}.log").open("ab") as output:
+        with self.folder.with_name(f"{log}.log").open("ab") as output:
             return subprocess.Popen(
                 [sys.executable, "-m", "moodtape", *words, "--data-dir", str(self.folder)],
                 stdin=subprocess.DEVNULL,
@@ -283,10 +309,12 @@ class World:
             if hasattr(self, name):
                 getattr(self, name).close()
         stop_services(self.settings)
+        if self.disk is not None:
+            self.disk.unmount()
 
     def remove(self) -> None:
-        """Delete the data folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Delete the data folder and what stands beside it."""
+        shutil.rmtree(self.folder.parent, ignore_errors=True)
 
 
 def _at_port(url: str, port: int) -> str:

@@ -4,12 +4,14 @@ import argparse
 import signal
 import sys
 import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .case import Case, carry_out
 from .cases import CASES
 from .result import Result, load, markdown, save
-from .world import Setting, World
+from .same import finish
+from .world import World
 
 
 def main() -> None:
@@ -26,26 +28,46 @@ def main() -> None:
     chosen = [case for name, case in CASES.items() if not words or any(word in name for word in words)]
     for seed in map(int, given.seeds.split(",")):
         done = {(r.case, r.seed) for r in load(given.out)} if not given.again else set()
-        for setting in Setting:
-            left = [case for case in chosen if case.setting is setting and (case.name, seed) not in done]
-            while left:
-                left = session(setting, left, seed, given.out, short=given.short)
+        left = [case for case in chosen if (case.name, seed) not in done]
+        for group in grouped(left):
+            rest = group
+            while rest:
+                rest = session(rest, seed, given.out, short=given.short)
     print(markdown(load(given.out)))
 
 
-def session(setting: Setting, cases: list[Case], seed: int, out: Path, *, short: bool) -> list[Case]:
+def grouped(cases: Iterable[Case]) -> list[list[Case]]:
+    """Cases that can share a world."""
+    groups: dict[object, list[Case]] = {}
+    for case in cases:
+        groups.setdefault(case.name if case.alone else case.setting, []).append(case)
+    return list(groups.values())
+
+
+def session(cases: Sequence[Case], seed: int, out: Path, *, short: bool) -> list[Case]:
     """Carry cases out on one world until one goes wrong, which is left behind; returns those that are left."""
     folder = Path(tempfile.mkdtemp(prefix="moodtape-faults-"))
+    setting = cases[0].setting
     print(f"seed {seed}: {len(cases)} cases, {setting.value}, in {folder}", flush=True)
     with World(folder / "data", seed, setting) as world:
         for number, case in enumerate(cases, 1):
             result = attempt(case, world, seed, short=short)
-            print("  ".join(result.cells()), flush=True)
-            save(out, [*(r for r in load(out) if (r.case, r.seed) != (result.case, seed)), result])
+            note(out, result)
             if not result.kept:
-                return cases[number:]
-    world.remove()
+                return list(cases[number:])
+        problems = finish(world, alone=cases[0].alone)
+    name = f"end of {cases[0].name if cases[0].alone else setting.name.lower().replace('_', ' ')}"
+    done = f"verify, and the tables of an undisturbed run, after {len(cases)} cases"
+    note(out, Result(case=name, seed=seed, recovery=0.0, done=done, problem="; ".join(problems)))
+    if not problems:
+        world.remove()
     return []
+
+
+def note(out: Path, result: Result) -> None:
+    """Say a result and keep it."""
+    print("  ".join(result.cells()), flush=True)
+    save(out, [*(r for r in load(out) if (r.case, r.seed) != (result.case, result.seed)), result])
 
 
 def attempt(case: Case, world: World, seed: int, *, short: bool) -> Result:

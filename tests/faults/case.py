@@ -50,6 +50,7 @@ class Case:
         act: does it, and says what it did; when it returns the fault is over.
         goal: seconds in which the flow shall be whole again.
         setting: which kind of world it needs, see :class:`.world.Setting`.
+        alone: it needs a world of its own, for what it does makes another truth of the same log.
         check: what must hold besides when all has drained, as sentences of what does not.
     """
 
@@ -57,6 +58,7 @@ class Case:
     act: Act
     goal: float = 10.0
     setting: Setting = Setting.PROXIED
+    alone: bool = False
     check: Callable[[World], Iterable[str]] = lambda _: ()
 
 

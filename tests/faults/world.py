@@ -50,6 +50,7 @@ class Setting(Enum):
 
     PROXIED = "servers that the test kills and brings back, behind a proxy"
     OWN = "servers that the supervisor looks after itself"
+    UNFED = "as OWN, with whatever its topics hold already and nothing more"
     SMALL_BROKER = "as PROXIED, the broker's data on a small disk"
     SMALL_DATABASE = "as PROXIED, the database's data on a small disk"
     SMALL_STATE = "as PROXIED, everything else of the data folder on a small disk"
@@ -73,15 +74,23 @@ class World:
         folder: the data folder; removed in the end unless something went wrong.
         seed: of the facts.
         setting: what kind of pipeline.
+        inside: the file that says what its processes do wrong; by default one of its own.
 
     ``notes`` is for what an act wants to tell its check.
     """
 
-    def __init__(self, folder: Path, seed: int, setting: Setting = Setting.PROXIED, load: Load = DEFAULT_LOAD) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        seed: int,
+        setting: Setting = Setting.PROXIED,
+        load: Load = DEFAULT_LOAD,
+        inside: Path | None = None,
+    ) -> None:
         self.folder, self.seed, self.setting, self.load = folder, seed, setting, load
         self.settings = Settings(data_dir=folder)
         self.orders = folder.with_name("orders")
-        self.inside = folder.with_name("inside.json")
+        self.inside = inside or folder.with_name("inside.json")
         self.ledger = Ledger()
         self.feeders: list[Feeder] = []
         self.notes: dict[str, Any] = {}
@@ -98,9 +107,8 @@ class World:
         return self
 
     def _start(self) -> None:
-        self.folder.mkdir(parents=True)
-        self.orders.mkdir()
-        ports = self._choose_ports()
+        self.orders.mkdir(parents=True)
+        ports = {} if self.setting in (Setting.OWN, Setting.UNFED) else self._choose_ports()
         self.endpoints = start_services(self.settings)
         create_topics(self.endpoints.kafka, self.settings)
         migrate(self.endpoints.database)
@@ -112,16 +120,17 @@ class World:
             "MOODTAPE_FAILPOINTS": str(self.orders),
             "MOODTAPE_FAULTS_INSIDE": str(self.inside),
             "PYTHONPATH": str(INSIDE),
-            **({} if self.setting is Setting.OWN else self._go_through(ports)),
+            **(self._go_through(ports) if ports else {}),
         }
         self._run = self._moodtape("run", log="run")
         wait_for(lambda: self.pids().keys() >= set(PROCESSES), "the processes run", START_SECONDS)
         self.probe = LagProbe(self.endpoints.kafka)
         self.probe.start()
         self.account = Account(self.endpoints, self.ledger)
-        self.feeder = self.feed(self.seed)
-        self.feeder.go()
-        wait_for(self._flows, "everything flows", START_SECONDS)
+        if self.setting is not Setting.UNFED:
+            self.feeder = self.feed(self.seed)
+            self.feeder.go()
+            wait_for(self._flows, "everything flows", START_SECONDS)
 
     def _shrink(self) -> None:
         """Move what the setting says onto a small disk; the servers are down meanwhile."""
@@ -160,7 +169,7 @@ class World:
         ports = dict(zip(("hidden", "proxy", "database", "cache"), rest, strict=True))
         services.entry(KAFKA).port, services.entry(KAFKA).inner_port = port, inner
         services.save()
-        (self.folder / KAFKA).mkdir()
+        (self.folder / KAFKA).mkdir(parents=True)
         lines = (
             f"listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{inner},PROXY://127.0.0.1:{ports['hidden']}",
             f"advertised.listeners=PLAINTEXT://127.0.0.1:{port},PROXY://127.0.0.1:{ports['proxy']}",

@@ -11,6 +11,7 @@ MINUTES = 60 * SECOND
 def silent(scene: Scene) -> str:
     """A second producer falls silent and holds time up for all, ends, comes back, ends again."""
     world = scene.world
+    world.notes["late"] = True
     second = world.feed(world.seed + 1, source="finnhub", start=world.feeder.block())
     second.go()
     time.sleep(10)
@@ -30,6 +31,7 @@ def skewed(minutes: int) -> Act:
 
     def act(scene: Scene) -> str:
         world = scene.world
+        world.notes["late"] = True
         start = world.feeder.block()
         second = world.feed(world.seed + 3, source="finnhub", start=start, skew=minutes * MINUTES)
         second.go()

@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RECORDING ?=
+MINUTES ?= 60
 # The system's certificates, as pip takes them; never a Python of uv's own.
 UV := UV_SYSTEM_CERTS=true UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit check lint types layers bench clean lock
+.PHONY: help setup demo test unit check lint types layers faults faults-all soak bench clean lock
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -36,6 +37,15 @@ test: setup ## Run the whole test suite against real servers.
 
 unit: setup ## Run the tests that need no server.
 	@$(BIN)/python -m pytest tests/unit tests/contracts -m "not services"
+
+faults: setup ## Do harm to a running pipeline in twelve ways (minutes); CI does it too.
+	@$(BIN)/python -m pytest tests/faults -s
+
+faults-all: setup ## Every fault with three seeds (hours); broken off, it goes on; the table lands in docs/faults.md.
+	@$(BIN)/python -m tests.faults
+
+soak: setup ## Random faults for MINUTES=60: zeros, flat memory and files in the end.
+	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 
 check: lint types layers ## Lint, types, layers, tests with coverage: what CI runs.
 	@$(BIN)/python -m coverage run -m pytest

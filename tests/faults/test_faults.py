@@ -8,7 +8,7 @@ from .same import finish
 from .world import World
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
-# Names and seeds; long outages last eight seconds here, and one record in fifty is broken (docs/faults.md has the rest).
+# Names and seeds. Long outages last eight seconds here, and one record in fifty is broken; docs/faults.md has the rest.
 TWELVE = {
     "worker killed before produce": 11,
     "worker killed after produce, before commit": 12,

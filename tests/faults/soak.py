@@ -1,0 +1,130 @@
+"""``python -m tests.faults.soak``: faults at random for as long as asked; in the end zeros, and flat memory and files."""
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from .case import Case, carry_out
+from .cases import CASES
+from .result import Result, markdown, save
+from .same import finish
+from .world import Load, Setting, World
+
+EVERY_SECONDS = 120.0
+# A worker at a fifth of what this machine's kind carries: some 60 facts a second, each through all stages.
+LOAD = Load(symbols=5, speed=180.0)
+SAMPLE_SECONDS = 10.0
+# A process that was started again begins small: what it gains in its first minutes is no leak.
+WARM_SECONDS = 180.0
+MOST_MEGABYTES_AN_HOUR, MOST_FILES_AN_HOUR = 60.0, 20.0
+
+
+@dataclass(slots=True)
+class Growth:
+    """Memory and open files of each process over its life: (seconds, megabytes, files) by (name, pid)."""
+
+    seen: dict[tuple[str, int], list[tuple[float, int, int]]] = field(default_factory=lambda: defaultdict(list))
+
+    def sample(self, world: World) -> None:
+        """Look at all processes."""
+        pids, now = world.pids(), time.monotonic()
+        for name, (megabytes, files) in world.memory().items():
+            if name in pids:
+                self.seen[name, pids[name]].append((now, megabytes, files))
+
+    def table(self) -> list[tuple[str, int, float, float]]:
+        """For each name the most megabytes, and what the longest-lived process gained an hour: megabytes, files."""
+        rows = []
+        for name in sorted({name for name, _ in self.seen}):
+            lives = [samples for (each, _), samples in self.seen.items() if each == name]
+            longest = max(lives, key=lambda samples: samples[-1][0] - samples[0][0])
+            warm = [sample for sample in longest if sample[0] - longest[0][0] >= WARM_SECONDS]
+            most = max(sample[1] for samples in lives for sample in samples)
+            rows.append((name, most, slope(warm, 1), slope(warm, 2)))
+        return rows
+
+    def complaints(self) -> list[str]:
+        """Processes that grow."""
+        return [
+            f"{name} gains {megabytes:.0f} MB and {files:.0f} files an hour"
+            for name, _, megabytes, files in self.table()
+            if megabytes > MOST_MEGABYTES_AN_HOUR or files > MOST_FILES_AN_HOUR
+        ]
+
+
+def slope(samples: Sequence[tuple[float, int, int]], column: int) -> float:
+    """Least-squares growth of a column an hour; 0 where too little was seen."""
+    if len(samples) < 3:
+        return 0.0
+    xs, ys = [sample[0] for sample in samples], [sample[column] for sample in samples]
+    x, y = sum(xs) / len(xs), sum(ys) / len(ys)
+    spread = sum((each - x) ** 2 for each in xs)
+    return 3600 * sum((a - x) * (b - y) for a, b in zip(xs, ys, strict=True)) / spread
+
+
+def candidates() -> list[Case]:
+    """Cases that leave the log's truth as it is and are over within a minute and a half."""
+    long = ("120 s", "90 s", "five minutes", "written again", "every 5 s", "burst", "rolling")
+    return [
+        case
+        for name, case in CASES.items()
+        if case.setting is Setting.PROXIED and not case.alone and not any(word in name for word in long)
+    ]
+
+
+def soak(minutes: float, seed: int, out: Path) -> bool:
+    """Run it; whether all is well in the end."""
+    random, growth, results = Random(seed), Growth(), []
+    folder = Path(tempfile.mkdtemp(prefix="moodtape-soak-"))
+    print(f"seed {seed}, {minutes:g} minutes, in {folder}", flush=True)
+    deadline = time.monotonic() + minutes * 60
+    with World(folder / "data", seed, load=LOAD) as world:
+        while time.monotonic() < deadline:
+            due = time.monotonic() + EVERY_SECONDS
+            result = carry_out(random.choice(candidates()), world, seed)
+            results.append(result)
+            print("  ".join(result.cells()), flush=True)
+            if not result.kept:
+                break
+            while time.monotonic() < min(due, deadline):
+                growth.sample(world)
+                time.sleep(SAMPLE_SECONDS)
+        facts = world.ledger.facts.total()
+        problems = [*finish(world), *growth.complaints()]
+    recovery = max((r.recovery or 0.0 for r in results), default=0.0)
+    done = f"{facts:,} facts, {len(results)} faults in {minutes:g} minutes"
+    results.append(Result(case="soak", seed=seed, recovery=recovery, done=done, problem="; ".join(problems)))
+    save(out, results)
+    print(markdown(results))
+    print(
+        json.dumps(
+            {"growth": [dict(zip(("name", "MB", "MB/h", "files/h"), row, strict=True)) for row in growth.table()]}
+        )
+    )
+    well = all(result.kept for result in results)
+    if well:
+        world.remove()
+    return well
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--out", type=Path, default=Path("bench/results/soak.json"))
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sys.exit(0 if soak(given.minutes, given.seed, given.out) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -42,7 +42,7 @@ faults: setup ## Do harm to a running pipeline in twelve ways (minutes); CI does
 	@$(BIN)/python -m pytest tests/faults -s
 
 faults-all: setup ## Every fault with three seeds (hours); broken off, it goes on; the table lands in docs/faults.md.
-	@$(BIN)/python -m tests.faults
+	@$(BIN)/python -m tests.faults --page docs/faults.md
 
 soak: setup ## Random faults for MINUTES=60: zeros, flat memory and files in the end.
 	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)

@@ -1,4 +1,4 @@
-"""``python -m tests.faults.soak``: faults at random for as long as asked; in the end zeros, and flat memory and files."""
+"""``python -m tests.faults.soak``: random faults for as long as asked; in the end zeros, and flat memory and files."""
 
 import argparse
 import json

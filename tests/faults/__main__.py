@@ -47,15 +47,15 @@ Written by `make faults-all`. Each case is done to a running pipeline: servers o
 real supervisor, and a generator that notes what the broker acknowledged. Whatever is random follows from the seed. A
 case that says how long an outage was in other words than its name was run with `--short`.
 
-- **lost**: acknowledged facts that are neither in their topic nor in the dead letters, records of a topic that are not in
-  its table, mentions that a post names and that are not there; **twice**: any of these more than once, or from nowhere.
-- **recovery s**: from the fault's end until every group had done all that stood in the logs two seconds later, and once
-  more all that stood there then; an undisturbed flow shows some four seconds. **goal s** is the most it should be.
+- **lost**: acknowledged facts that are neither in their topic nor in the dead letters, records of a topic that are not
+  in its table, mentions that a post names and that are not there; **twice**: any of these more than once, or from nowhere.
+- **recovery s**: from the fault's end until every group had done all that stood in the logs two seconds later, and
+  once more all that stood there then; an undisturbed flow shows some four seconds. **goal s** is the most it should be.
 - **largest lag**: of the group that was furthest behind, in offsets, clocks and markers counted.
-- **verdict**: `ok`; `slow` where only the goal of recovery was missed; `LOST`, `TWICE`, `STUCK` (not whole again within
-  three minutes), `FAILED` (something else that must hold did not).
-- Lines `end of ...`: after the cases before it on one pipeline `moodtape verify` found nothing, and the tables are those
-  that an undisturbed pipeline makes of the same log.
+- **verdict**: `ok`; `slow` where only the goal of recovery was missed; `LOST`, `TWICE`, `STUCK` (not whole again
+  within three minutes), `FAILED` (something else that must hold did not).
+- Lines `end of ...`: after the cases before it on one pipeline `moodtape verify` found nothing, and the tables are
+  those that an undisturbed pipeline makes of the same log.
 
 {summary}
 

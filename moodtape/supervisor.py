@@ -60,6 +60,7 @@ class Supervisor:
     environment: Mapping[str, str] = field(default_factory=dict)
     children: list[Child] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _unwritten: str = ""
 
     @property
     def _file(self) -> Path:
@@ -77,7 +78,7 @@ class Supervisor:
         changed = False
         for child in self.children:
             changed |= self._tend(child)
-        if changed:
+        if changed or self._unwritten:
             self._write()
 
     def _tend(self, child: Child) -> bool:
@@ -88,8 +89,14 @@ class Supervisor:
             return True
         if time.monotonic() < child.due:
             return False
+        try:
+            self._spawn(child)
+        except OSError as error:
+            # A full disk has no room for its log, say: it may have some later.
+            child.due = time.monotonic() + MOST_DELAY_SECONDS
+            _log.error("process not started", name=child.name, error=str(error), again_in_seconds=MOST_DELAY_SECONDS)
+            return False
         child.restarts += 1
-        self._spawn(child)
         return True
 
     def _note_death(self, child: Child, code: int) -> None:
@@ -149,8 +156,16 @@ class Supervisor:
             }
             for child in self.children
         ]
-        with self._lock:
-            write_whole(self._file, json.dumps(rows))
+        try:
+            with self._lock:
+                write_whole(self._file, json.dumps(rows))
+        except OSError as error:
+            # The processes matter more than the list of them; it is written when there is room again.
+            if str(error) != self._unwritten:
+                _log.error("list of processes not written", error=str(error))
+            self._unwritten = str(error)
+        else:
+            self._unwritten = ""
 
     def take_over(self) -> None:
         """Become the supervisor of the data folder; what an earlier, killed one left behind is ended.

@@ -44,7 +44,7 @@ class KafkaLog:
 
     def __init__(self, settings: Settings, bootstrap: str, group: str, topics: Sequence[str]) -> None:
         self._records = settings.consume_records
-        self._admin: AdminClient = admin_client(bootstrap)
+        self._bootstrap = bootstrap
         self._next: dict[Part, int] = {}
         self._assigned: list[Part] = []
         self.moved = False
@@ -65,7 +65,10 @@ class KafkaLog:
         """
         if not self._assigned:
             return {}
-        low, high = self._offsets(OffsetSpec.earliest()), self._offsets(OffsetSpec.latest())
+        # A client of its own each time: one that has seen a broker before it restarted asks with the leaders' epochs of
+        # then, is refused (FENCED_LEADER_EPOCH), and never asks for new ones.
+        admin = admin_client(self._bootstrap)
+        low, high = self._offsets(admin, OffsetSpec.earliest()), self._offsets(admin, OffsetSpec.latest())
         return {part: Bounds(low[part], high[part], done) for part, done in self._committed().items()}
 
     def seek(self, offsets: Mapping[Part, int]) -> None:
@@ -147,10 +150,10 @@ class KafkaLog:
         ends = {Part(place.topic, place.partition): place.offset for place in places if place.offset != OFFSET_INVALID}
         return {part: end for part, end in ends.items() if end > self._next[part]}
 
-    def _offsets(self, spec: Any) -> dict[Part, int]:
+    def _offsets(self, admin: AdminClient, spec: Any) -> dict[Part, int]:
         asked = {TopicPartition(*part): spec for part in self._assigned}
         try:
-            futures = self._admin.list_offsets(
+            futures = admin.list_offsets(
                 asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_TIMEOUT_SECONDS
             )
             return {Part(p.topic, p.partition): f.result(2 * _TIMEOUT_SECONDS).offset for p, f in futures.items()}

@@ -48,7 +48,8 @@ real supervisor, and a generator that notes what the broker acknowledged. Whatev
 case that says how long an outage was in other words than its name was run with `--short`.
 
 - **lost**: acknowledged facts that are neither in their topic nor in the dead letters, records of a topic that are not
-  in its table, mentions that a post names and that are not there; **twice**: any of these more than once, or from nowhere.
+  in its table, mentions that a post names and that are not there; **twice**: any of these more than once, or from
+  nowhere.
 - **recovery s**: from the fault's end until every group had done all that stood in the logs two seconds later, and
   once more all that stood there then; an undisturbed flow shows some four seconds. **goal s** is the most it should be.
 - **largest lag**: of the group that was furthest behind, in offsets, clocks and markers counted.

@@ -59,7 +59,7 @@ class Account:
     @property
     def dead(self) -> dict[Place, str]:
         """Reason of each dead letter, by the place of the original."""
-        return dict(self._letters)
+        return dict(self._letters.keys())
 
     def check(self) -> Findings:
         """Hold everything that is there now against the ledger; the pipeline must have drained."""

@@ -57,6 +57,7 @@ class LagProbe(threading.Thread):
         super().__init__(name="lag", daemon=True)
         self.samples: list[Sample] = []
         self._closing = threading.Event()
+        self._servers = bootstrap
         self._admin = admin_client(bootstrap)
         self._places = {
             group: [TopicPartition(topic, number) for topic in topics for number in range(PARTITIONS_OF[topic])]
@@ -75,7 +76,8 @@ class LagProbe(threading.Thread):
             try:
                 self.samples.append(self._sample())
             except (KafkaException, TimeoutError):
-                continue
+                # A client that knew the broker before it restarted may be refused for ever (see sinks/log.py).
+                self._admin = admin_client(self._servers)
 
     def _sample(self) -> Sample:
         moment = time.monotonic()

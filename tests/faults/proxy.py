@@ -30,6 +30,7 @@ import psutil
 
 Side = Literal["server", "client"]
 PIECE = 65_536
+ASK_TIMES = 20
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -181,10 +182,15 @@ class Wire:
 
 
 def _ports_of(pid: int) -> list[int]:
-    try:
-        return [connection.laddr.port for connection in psutil.Process(pid).net_connections("tcp")]
-    except psutil.Error:
-        return []
+    """Ports from which a process is connected; asked again where the answer is none, as the kernel's list flickers."""
+    for _ in range(ASK_TIMES):
+        try:
+            ports = [connection.laddr.port for connection in psutil.Process(pid).net_connections("tcp")]
+        except psutil.Error:
+            return []
+        if ports:
+            return ports
+    return []
 
 
 async def serve(plan: dict[str, tuple[int, int]]) -> None:

@@ -13,15 +13,15 @@ TWELVE = {
     "worker killed before produce": 11,
     "worker killed after produce, before commit": 12,
     "worker killed while restoring": 13,
-    "sink killed before COMMIT": 14,
-    "sink killed after COMMIT, before acknowledgement": 15,
-    "eight kinds of broken record": 16,
-    "database killed in COPY": 17,
-    "answer of COMMIT lost": 18,
+    "broker killed for 10 s": 14,
+    "database killed in COPY": 15,
+    "answer of COMMIT lost": 16,
+    "sink killed before COMMIT": 17,
+    "sink killed after COMMIT, before acknowledgement": 18,
     "cache killed and emptied": 19,
-    "worker cut from the broker one way": 20,
-    "scorer killed": 21,
-    "broker killed for 10 s": 22,
+    "eight kinds of broken record": 20,
+    "worker cut from the broker one way": 21,
+    "scorer killed": 22,
 }
 
 

@@ -13,9 +13,10 @@ SEED = 20_240_501
 
 
 @pytest.fixture(scope="session")
-def world() -> Iterator[World]:
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """A pipeline that flows; its folder is kept in the system's temporary folder when a test fails."""
     folder = Path(tempfile.mkdtemp(prefix="moodtape-faults-"))
     with World(folder / "data", SEED) as made:
         yield made
-    shutil.rmtree(folder, ignore_errors=True)
+    if not request.session.testsfailed:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -282,13 +282,22 @@ class World:
         for feeder in self.feeders:
             if feeder.is_alive():
                 feeder.pause()
-        wait_for(self._drained, "everything has drained", DRAIN_SECONDS)
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while not self._drained():
+            assert time.monotonic() < deadline, f"not drained after {DRAIN_SECONDS:.0f} s: {self._behind()}"
 
     def _drained(self) -> bool:
         try:
             return drained(self.endpoints)
         except ServiceUnavailable:
             return False
+
+    def _behind(self) -> str:
+        """Who is behind, and what whoever waits says of it."""
+        samples = self.probe.since(time.monotonic() - 10)
+        lags = {group: lag for group, lag in samples[-1].lags.items() if lag} if samples else "no sample"
+        missing = [name for name in PROCESSES if name not in self.pids()]
+        return f"lag {lags}, not running {missing}"
 
     def resume(self) -> None:
         """Let the feeders go on."""

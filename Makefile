@@ -67,6 +67,7 @@ bench: setup ## Measure the engine beside its alternatives (minutes).
 
 lock: setup ## Pin the newest versions again.
 	@$(UV) pip compile pyproject.toml --extra embedded --extra onnx --extra dev --universal --generate-hashes --no-header --no-annotate --upgrade -q -o requirements.lock
+	@$(UV) pip compile pyproject.toml --extra finbert --extra export -c requirements.lock --universal --generate-hashes --no-header --no-annotate --upgrade -q -o requirements-finbert.lock
 	@$(UV) pip compile --group bench --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade -q -o requirements-bench.lock
 
 clean: ## Remove .venv, caches and the demo's data.

@@ -10,11 +10,16 @@ from streams.scoring.onnx import onnx_installed
 from streams.scoring.torch_classifier import torch_installed
 
 from ..options import Invocation, common
+from .model_files import export_model, pull_model
 
 
 @click.group()
 def models() -> None:
-    """List models, measure one."""
+    """List models, measure one, fetch one, turn one into ONNX."""
+
+
+models.add_command(pull_model)
+models.add_command(export_model)
 
 
 @models.command(name="list")

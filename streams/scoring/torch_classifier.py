@@ -63,6 +63,15 @@ class TorchScorer:
             logits = self._model(**encoded).logits[0]
         return from_logits([float(value) for value in logits], self._order, self.name, self.version)
 
+    def write(self, folder: Path) -> None:
+        """Write configuration and tokenizer where the ONNX runtime looks for them."""
+        self._model.config.save_pretrained(folder)
+        self._tokenizer.save_pretrained(folder)
+
+    def traceable(self, text: str) -> tuple[Any, dict[str, Any]]:
+        """The torch module, and its inputs for a text by name, of shape (1, tokens)."""
+        return self._model, dict(self._tokenizer(text, return_tensors="pt"))
+
 
 def _digest(model: Any) -> str:
     """First 12 hexadecimal digits of a digest of all weights by name."""

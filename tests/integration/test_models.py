@@ -13,6 +13,7 @@ from infra.errors import UserError
 from infra.settings import Settings
 from streams.scoring.choose import chosen, make_scorer
 from streams.scoring.evaluate import evaluate_scorer
+from streams.scoring.export import export
 from streams.scoring.onnx import OnnxScorer
 from streams.scoring.scorer import Label
 from streams.scoring.torch_classifier import TorchScorer, torch_installed
@@ -117,3 +118,26 @@ def test_a_model_that_torch_cannot_load_is_a_users_mistake(torch: TorchScorer, t
     """An empty folder gives one sentence that names it."""
     with pytest.raises(UserError, match="cannot load"):
         TorchScorer(str(tmp_path))
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("int8", [False, True])
+def test_an_exported_model_says_the_same(torch: TorchScorer, folder: Path, tmp_path: Path, int8: bool) -> None:
+    """Both precisions pass the gate, and the folder is one that the ONNX scorer reads; a second export is refused."""
+    done = export(str(folder), tmp_path / "made", TEXTS, int8=int8)
+    assert done.agreement >= 0.99
+    assert done.largest_deviation < (0.3 if int8 else 1e-4)
+    assert [OnnxScorer(tmp_path / "made").score(text).label for text in TEXTS] == [torch.score(t).label for t in TEXTS]
+    with pytest.raises(UserError, match="there already"):
+        export(str(folder), tmp_path / "made", TEXTS, int8=int8)
+
+
+@pytest.mark.torch
+def test_a_model_that_says_something_else_is_not_exported(
+    torch: TorchScorer, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below the agreement that is asked for nothing is written."""
+    monkeypatch.setattr("streams.scoring.export.compare", lambda *_: (0.98, 0.5))
+    with pytest.raises(UserError, match=r"98\.00%"):
+        export(str(folder), tmp_path / "made", TEXTS, int8=False)
+    assert not (tmp_path / "made").exists()

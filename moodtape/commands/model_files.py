@@ -1,0 +1,66 @@
+"""``moodtape models pull`` and ``export``: bring a model here, turn it into ONNX."""
+
+import random
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from producers.simulated_texts import STYLES, Mood, about
+from streams.scoring.evaluate import read_labelled
+from streams.scoring.export import LEAST_AGREEMENT, export
+from streams.scoring.hub import pull
+
+from ..options import Invocation, common
+
+OWN_TEXTS = 500
+_MOODS: tuple[Mood, ...] = ("positive", "negative", "neutral")
+_NAMES = (("TSLA", "Tesla"), ("AAPL", "Apple"), ("JPM", "JPMorgan"), ("XOM", "Exxon Mobil"), ("GME", "GameStop"))
+
+
+@click.command(name="pull")
+@click.argument("name")
+@common
+def pull_model(call: Invocation, name: str) -> None:
+    """Fetch a model of the hub, such as ProsusAI/finbert; afterwards it is used without a network."""
+    call.note(f"fetching {name}; a call that is interrupted goes on where it was")
+    folder = pull(name)
+    call.show(
+        {"model": name, "folder": str(folder)},
+        f"{name} is here and intact: {folder}\nNext: MOODTAPE_MODEL={name} (scorer auto finds it), or "
+        f"`moodtape models export {name} FOLDER` for onnxruntime",
+    )
+
+
+@click.command(name="export")
+@click.argument("model")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--int8", is_flag=True, help="Weights of 8 bits: a quarter of the size, about twice as fast.")
+@click.option("--texts", type=click.Path(path_type=Path), help="CSV whose texts the gate compares; unset = our own.")
+@click.option(
+    "--agreement",
+    default=LEAST_AGREEMENT,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Share of texts that must keep their label.",
+)
+@common
+def export_model(call: Invocation, model: str, folder: Path, int8: bool, texts: Path | None, agreement: float) -> None:
+    """Write MODEL (a folder or hub name) as ONNX into FOLDER, if it says the same as before."""
+    chosen = [text for text, _ in read_labelled(texts)] if texts else _own_texts()
+    call.note(f"exporting {model}; {len(chosen)} texts are scored by both")
+    done = export(model, folder, chosen, int8=int8, least=agreement)
+    call.show(
+        asdict(done),
+        f"{done.folder}: {done.precision}, {done.bytes / 1e6:.0f} MB, {done.agreement:.2%} of {done.texts} texts keep "
+        f"their label, scores move by at most {done.largest_deviation:.3f}\nNext: MOODTAPE_SCORER=onnx:{done.folder}",
+    )
+
+
+def _own_texts() -> list[str]:
+    """Texts of the simulator in every style and mood; always the same."""
+    choose = random.Random(1).randrange  # noqa: S311  # the same texts each time
+    return [
+        about(STYLES[number % len(STYLES)], _MOODS[number % len(_MOODS)], *_NAMES[number % len(_NAMES)], choose)
+        for number in range(OWN_TEXTS)
+    ]

@@ -65,11 +65,12 @@ class KafkaLog:
         """
         if not self._assigned:
             return {}
+        committed = self._committed()  # before the ends, which only grow: never behind them
         # A client of its own each time: one that has seen a broker before it restarted asks with the leaders' epochs of
         # then, is refused (FENCED_LEADER_EPOCH), and never asks for new ones.
         admin = admin_client(self._bootstrap)
         low, high = self._offsets(admin, OffsetSpec.earliest()), self._offsets(admin, OffsetSpec.latest())
-        return {part: Bounds(low[part], high[part], done) for part, done in self._committed().items()}
+        return {part: Bounds(low[part], high[part], done) for part, done in committed.items()}
 
     def seek(self, offsets: Mapping[Part, int]) -> None:
         """Read on from these offsets, one for each assigned partition, and tell the group so."""

@@ -16,7 +16,7 @@ from infra.errors import TransientError
 from infra.log import get_logger
 from infra.metrics import COMMITS, CONSUMER_LAG, RECORDS_IN, RETRIES, Health
 
-from .ledger import Bounds, Part
+from .ledger import Bounds, Part, require_contained
 from .log import Chunk
 from .retry import Backoff
 
@@ -109,7 +109,10 @@ class SinkLoop:
         bounds = self._log.bounds()
         if not bounds:
             return
-        self._log.seek(self._store.place(bounds))
+        offsets = self._store.place(bounds)
+        # Asked again: meanwhile another writer may have stored what came behind the ends of the first answer.
+        require_contained(self._store.name, offsets, self._log.bounds())
+        self._log.seek(offsets)
         self._placed, self.problem = True, None
         _LOG.info("reading", sink=self._store.name, partitions=len(bounds))
 

@@ -70,6 +70,7 @@ class Pump:
         self._finished = 0
         self._progress = Progress(settings.stall_seconds)
         self.assigned = False
+        self._assignments = 0
         self._eager = settings.group_protocol == "classic"
         self._sources = stage.sources
         self._ends = Ends({} if stage.replay is None else stage.replay.ends)
@@ -134,6 +135,7 @@ class Pump:
         self._watch()
 
     def _poll(self) -> Sequence[Message]:
+        assignments = self._assignments
         messages: list[Message] = self._consumer.consume(
             min(self._stage.consume_records, self._settings.consume_records), POLL_SECONDS
         )
@@ -146,7 +148,30 @@ class Pump:
                 raise FatalError(f"consumer: {error.str()}")
             elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise FatalError(f"consumer: {error.str()}; run `moodtape topics create`")
+        if good and assignments != self._assignments:
+            # The call ran through a rebalance: what it gives may have been fetched before that, from elsewhere.
+            self._read_again()
+            return ()
         return self._ends.before(good, self._consumer)
+
+    def _read_again(self) -> None:
+        """Go back to where each partition was read up to."""
+        places = [
+            TopicPartition(topic, number, owned.read.get(topic, OFFSET_BEGINNING))
+            for number, owned in self._owned.items()
+            for topic in self._sources
+        ]
+        if not self._eager:
+            self._consumer.incremental_unassign(places)
+        self._start(places)
+
+    def _start(self, places: list[TopicPartition]) -> None:
+        """Read from these offsets on."""
+        if self._eager:
+            self._consumer.assign(places)
+        else:
+            self._consumer.incremental_assign(places)
+        self._paused = False
 
     def _hand_out(self, messages: Sequence[Message]) -> None:
         """Cut one poll into one chunk per topic and partition, in the order of the log."""
@@ -158,14 +183,9 @@ class Pump:
             owned = self._owned.get(partition)
             if owned is None:
                 continue
-            # A poll may hold what was fetched before a rebalance that it ran through: nothing is folded twice.
-            read = owned.read.get(topic, 0)
-            fresh = group if group[0].offset() >= read else [m for m in group if m.offset() >= read]
-            if not fresh:
-                continue
-            metrics.RECORDS_IN.labels(topic).inc(len(fresh))
-            end = max(positions[topic, partition], fresh[-1].offset() + 1)
-            self._hand_over(owned, topic, end, fresh)
+            metrics.RECORDS_IN.labels(topic).inc(len(group))
+            end = max(positions[topic, partition], group[-1].offset() + 1)
+            self._hand_over(owned, topic, end, group)
 
     def _hand_over(self, owned: Owned, topic: str, end: int, messages: Sequence[Message]) -> None:
         due = time.monotonic() >= owned.snapshot_at
@@ -258,11 +278,8 @@ class Pump:
         targets = [
             TopicPartition(tp.topic, tp.partition, tp.offset if tp.offset >= 0 else OFFSET_BEGINNING) for tp in offsets
         ]
-        if self._eager:
-            consumer.assign(targets)
-        else:
-            consumer.incremental_assign(targets)
-        self._paused = False
+        self._start(targets)
+        self._assignments += 1
         self.assigned = True
         _log.info("assigned", stage=self._stage.label, partitions=numbers)
 

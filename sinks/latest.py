@@ -6,6 +6,7 @@ key                         what it holds
 ``quote:TSLA``              hash: the fields of Quote
 ``sentiment:TSLA:300``      hash: the fields of Sentiment of that interval
 ``correlation:TSLA:300``    hash: one field for each ``<pair>:<method>:<window>``, a Correlation as JSON
+``filled``                  when it was filled from the database; no such key once it was emptied
 ``serving``                 ID of the replay that readers see instead of the live flow; no such key while they see that
 channel ``updates``         JSON ``{"table", "replay", "symbols", "max_event_time"}``, one for each table in a chunk
 =========================== ===================================================================================
@@ -18,7 +19,8 @@ While a replay is served, the hashes are its own and have a field ``replay`` wit
 
 import json
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from random import SystemRandom
@@ -50,8 +52,10 @@ GROUP = "moodtape.sink.latest"
 CHANNEL = "updates"
 TOPICS = (QUOTES, SENTIMENT, CORRELATIONS)
 EXPIRE_SECONDS = 7 * 86_400
+REFILL_SECONDS = 5
 _LOG = get_logger(__name__)
 SERVING = "serving"
+FILLED = "filled"
 _LIVE_ONLY = f"if redis.call('EXISTS', '{SERVING}') == 1 then return 0 end"
 # KEYS: the hash. ARGV: event_time, revision, seconds to live, then field, value, field, value ...
 _WHOLE = f"""{_LIVE_ONLY}
@@ -137,12 +141,22 @@ def update_messages(entries: Iterable[Entry], replay: str = LIVE) -> list[str]:
     ]
 
 
+Refill = Callable[["LatestStore"], Mapping[Part, int] | None]
+
+
 class LatestStore:
-    """Redis or Valkey as a :class:`sinks.loop.Store`."""
+    """Redis or Valkey as a :class:`sinks.loop.Store`.
+
+    Args:
+        redis_url: the server.
+        refill: fills it when it was emptied (see :mod:`sinks.refill`); None = it fills with what comes.
+    """
 
     name = SINK
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, refill: Refill | None = None) -> None:
+        self._refill = refill
+        self._next_refill = 0.0
         self._client = redis.Redis.from_url(
             redis_url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30, decode_responses=True
         )
@@ -156,7 +170,12 @@ class LatestStore:
             TransientError: the server is away; reading waits for it.
         """
         self._guarded(self._client.ping)
-        return {part: self._start(part, held) for part, held in bounds.items()}
+        starts = {part: self._start(part, held) for part, held in bounds.items()}
+        stored = self._fill() if self._emptied() else None
+        if stored is None:
+            return starts
+        # What came after the database's last chunk is in the log alone.
+        return {part: min(start, max(bounds[part].low, stored.get(part, 0))) for part, start in starts.items()}
 
     def write(self, chunk: Chunk) -> bool:
         """Write a chunk, then tell the channel. Always True: writing twice does no harm.
@@ -170,7 +189,23 @@ class LatestStore:
             failpoint("before-write")
             self.put(entries)
             failpoint("after-write")
+        if self._emptied():
+            raise TransientError("redis: it was emptied")
         return True
+
+    def _emptied(self) -> bool:
+        """Whether the server holds nothing of ours and it is time to fill it."""
+        if self._refill is None or time.monotonic() < self._next_refill:
+            return False
+        return not self._guarded(lambda: self._client.exists(FILLED))
+
+    def _fill(self) -> Mapping[Part, int] | None:
+        self._next_refill = time.monotonic() + REFILL_SECONDS
+        stored = None if self._refill is None else self._refill(self)
+        if stored is not None:
+            self._guarded(lambda: self._client.set(FILLED, now_micros()))
+            self._next_refill = 0.0
+        return stored
 
     def close(self) -> None:
         """Give the connections back."""
@@ -194,9 +229,9 @@ class LatestStore:
                 pipe.publish(CHANNEL, message)
             pipe.execute()
 
-    def _guarded(self, call: Any) -> None:
+    def _guarded(self, call: Callable[[], Any]) -> Any:
         try:
-            call()
+            return call()
         except redis.RedisError as error:
             if is_transient(error):
                 raise TransientError(f"redis: {error}") from error
@@ -220,7 +255,9 @@ def run_latest(settings: Settings, endpoints: Endpoints, stop: threading.Event |
     """
     stop = stop_on_signals() if stop is None else stop
     health = Health()
-    store = LatestStore(endpoints.redis)
+    from .refill import Refill as FromDatabase  # it is built on this module
+
+    store = LatestStore(endpoints.redis, FromDatabase(endpoints.database, endpoints.redis))
     with closing(store), closing(KafkaLog(settings, endpoints.kafka, GROUP, TOPICS)) as log:
         loop = SinkLoop(log, store, now_micros, SystemRandom())
         watch(loop, health)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+import psycopg
 import redis
 
 from infra.errors import TransientError
@@ -11,6 +12,14 @@ from .latest import CHANNEL, EXPIRE_SECONDS, SERVING, TOPICS, Entry, update_mess
 from .rows import TABLE_OF_TOPIC
 
 _TIMEOUT_SECONDS = 10
+# Held by whoever changes which version is served, until the database and Redis agree again.
+SWITCH_LOCK = 0x6D6F6F73
+
+
+def served_version(connection: psycopg.Connection) -> str:
+    """The version that readers see: ``live`` or the ID of a replay."""
+    row = connection.execute("SELECT replay FROM served").fetchone()
+    return row[0] if row else LIVE
 
 
 class ServedCache:

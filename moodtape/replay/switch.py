@@ -13,12 +13,11 @@ from infra.replays import require_plan
 from schemas.replays import LIVE
 from sinks.latest import GROUP, TOPICS, Entry, LatestStore
 from sinks.newest import newest_entries
-from sinks.served import ServedCache
+from sinks.served import SWITCH_LOCK, ServedCache, served_version
 
 from ..pipeline import stored_offsets
 from .compare import require_complete
 
-_LOCK = 0x6D6F6F73
 _SETTLE_SECONDS = 15.0
 _ASK_SECONDS = 0.2
 
@@ -39,7 +38,7 @@ def served(database: str) -> str:
         ServiceUnavailable: the database is away.
     """
     with _connected(database) as connection:
-        return _served(connection)
+        return served_version(connection)
 
 
 def switch(endpoints: Endpoints, name: str) -> Switched:
@@ -53,8 +52,8 @@ def switch(endpoints: Endpoints, name: str) -> Switched:
         require_complete(require_plan(endpoints.database, name))
     with _connected(endpoints.database) as connection:
         # Two switches at once would leave the database with one version and Redis with the other.
-        connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
-        before = _served(connection)
+        connection.execute("SELECT pg_advisory_lock(%s)", (SWITCH_LOCK,))
+        before = served_version(connection)
         connection.execute("UPDATE served SET replay = %s, switched_at = clock_timestamp()", (name,))
         return Switched(before, name, _fill(endpoints, connection, name))
 
@@ -88,11 +87,6 @@ def _settle(endpoints: Endpoints) -> None:
         if all(stored.get(place, 0) >= offset for place, offset in passed.items()):
             return
         time.sleep(_ASK_SECONDS)
-
-
-def _served(connection: psycopg.Connection) -> str:
-    row = connection.execute("SELECT replay FROM served").fetchone()
-    return row[0] if row else LIVE
 
 
 def _connected(database: str) -> psycopg.Connection:

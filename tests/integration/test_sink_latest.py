@@ -11,8 +11,9 @@ from schemas.codec import codec_for
 from schemas.records import Correlation, Sentiment
 from schemas.topics import QUOTES, SENTIMENT, partition_of
 from sinks.latest import CHANNEL, EXPIRE_SECONDS, GROUP, TOPICS, run_latest
+from sinks.timescale import run_timescale
 from tests.helpers.relay import Relay
-from tests.helpers.sinking import MINUTE, START, Writer, await_true, quote, running
+from tests.helpers.sinking import MINUTE, START, Writer, await_true, quote, running, stored_to_end
 
 pytestmark = pytest.mark.services
 
@@ -88,3 +89,32 @@ def test_a_server_that_goes_away_is_waited_for(topics, endpoints, held, settings
         await_true(lambda: drained(topics), "the rest is written")
     assert held.hget("quote:TSLA", "event_time") == str(START + 2 * MINUTE)
     assert held.exists("quote:GME", "sentiment:TSLA:60") == 2
+
+
+def test_an_emptied_server_is_filled_again(topics, endpoints, database, held, settings):
+    """Emptied under a running sink, it soon holds all it held: from the database, and from the log what that lacks."""
+    at, writer = replace(endpoints, database=database), Writer(topics)
+    mood = Sentiment(symbol="TSLA", interval=300, start=START, event_time=START + 5 * MINUTE, sources={"x": 1})
+    pair = Correlation(symbol="TSLA", interval=300, window=60, event_time=START, pair="MOOD_RETURN", method="PEARSON")
+    writer.facts([quote("TSLA", 2, bid=1.0), quote("TSLA", 1), quote("GME", 1), mood, pair])
+    with running(run_timescale, settings, at):
+        await_true(lambda: stored_to_end(topics, database), "the database has these")
+    with running(run_latest, settings, at):
+        writer.facts([quote("GME", 3), quote("AAPL", 3)])
+        await_true(lambda: drained(topics), "the server has all")
+        before = {key: held.hgetall(key) for key in held.scan_iter("*:*")}
+        held.flushall()
+        writer.clocks(QUOTES)
+        await_true(lambda: {key: held.hgetall(key) for key in held.scan_iter("*:*")} == before, "it has all again")
+    assert before.keys() == {"quote:TSLA", "quote:GME", "quote:AAPL", "sentiment:TSLA:300", "correlation:TSLA:300"}
+
+
+def test_without_the_database_an_emptied_server_takes_what_comes(topics, endpoints, held, settings):
+    """New facts are written while nobody can fill it."""
+    writer, nobody = Writer(topics), "postgresql://nobody@127.0.0.1:1/none"
+    with running(run_latest, settings, replace(endpoints, database=nobody)):
+        writer.facts([quote("TSLA", 1)])
+        await_true(lambda: held.exists("quote:TSLA"), "the first fact is written")
+        held.flushall()
+        writer.facts([quote("GME", 2)])
+        await_true(lambda: held.exists("quote:GME"), "the next fact is written")

@@ -1,11 +1,13 @@
 """Settings of the librdkafka clients, in one place: what every producer, consumer and admin client of ours uses."""
 
 import logging
+import random
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 # librdkafka's default partitioner is CRC32 and would break co-partitioning with Java's client.
@@ -98,3 +100,21 @@ def plain_producer(bootstrap: str, **extra: Any) -> Producer:
 def is_fatal(error: KafkaError) -> bool:
     """Whether a client is dead: ``consume()`` hands fatal errors out with ``fatal()`` False and code _FATAL."""
     return bool(error.fatal()) or error.code() == KafkaError._FATAL
+
+
+def insist(call: Callable[[], object], seconds: float) -> None:
+    """Repeat a call of a client for so long while it says that repeating may help.
+
+    Raises:
+        KafkaException: repeating does not help, or did not.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            call()
+        except KafkaException as error:
+            if not error.args[0].retriable() or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05 + 0.1 * random.random())  # noqa: S311  # jitter
+        else:
+            return

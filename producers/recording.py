@@ -60,6 +60,16 @@ class Part:
         """Name of the file."""
         return f"{self.name}.jsonl.gz"
 
+    def parse(self, line: bytes) -> RawQuote | RawPost:
+        """The record of a line.
+
+        Raises:
+            BadLine: it is none, or too long.
+        """
+        if len(line) > MAX_LINE:
+            raise BadLine(f"{len(line)} bytes; a line has {MAX_LINE} at most")
+        return self.read(line)
+
 
 PARTS = (Part("quotes", RAW_QUOTES, read_quote, quote_time), Part("posts", RAW_POSTS, read_post, post_time))
 
@@ -196,18 +206,12 @@ def _read_part(folder: Path, index: int, skip: int) -> Iterator[_Line]:
         if number <= skip:
             continue
         try:
-            record = part.read(_checked(raw))
+            record = part.parse(raw)
         except BadLine as error:
             yield _Line(last, index, number, None, raw.removesuffix(b"\n")[:MAX_KEPT], error)
         else:
             last = record.event_time
             yield _Line(last, index, number, record)
-
-
-def _checked(line: bytes) -> bytes:
-    if len(line) > MAX_LINE:
-        raise BadLine(f"{len(line)} bytes; a line has {MAX_LINE} at most")
-    return line
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from infra.clock import Now, now_micros, to_rfc3339
 from infra.errors import FatalError, ServiceUnavailable, UserError
-from infra.kafka import plain_producer
+from infra.kafka import insist, plain_producer
 from infra.log import get_logger
 from infra.metrics import DEAD_LETTERS, RECORDS_OUT, SOURCE_CLOCK
 from schemas.clocks import POSITION_HEADER, Clock
@@ -268,21 +268,14 @@ class Runner:
                 log.warning("abort failed; the broker will do it", error=error.args[0].str())
 
     def _call(self, what: str, function: Callable[[], object]) -> None:
-        """Call the producer again while librdkafka says that it may be called again."""
-        deadline = time.monotonic() + 2 * _TIMEOUT
-        while True:
-            try:
-                function()
-                return
-            except KafkaException as error:
-                reason = error.args[0]
-                if reason.retriable() and time.monotonic() < deadline:
-                    continue
-                if what == "start":
-                    raise ServiceUnavailable(
-                        f"Kafka at {self._bootstrap} gives no transaction: {reason.str()}"
-                    ) from error
-                raise _fatal(what, error) from error
+        """Call the producer, again while librdkafka says that it may be called again."""
+        try:
+            insist(function, 2 * _TIMEOUT)
+        except KafkaException as error:
+            if what == "start":
+                text = error.args[0].str()
+                raise ServiceUnavailable(f"Kafka at {self._bootstrap} gives no transaction: {text}") from error
+            raise _fatal(what, error) from error
 
 
 def _fatal(what: str, error: KafkaException) -> FatalError | UserError:

@@ -1,16 +1,23 @@
-"""``moodtape dlq``: look at dead letters."""
+"""``moodtape dlq``: look at dead letters, and send them back."""
 
+import functools
 import json
-from collections import Counter
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
-from infra.clock import from_rfc3339
+from infra.clock import from_rfc3339, now_micros
 from infra.endpoints import find_endpoints
-from moodtape.deadletters import Buried, Wanted, brief, count, dead_letters, find, whole
+from infra.topics import require_topics
+from moodtape.deadletters.cases import Cases, Tally
+from moodtape.deadletters.letters import Wanted
+from moodtape.deadletters.redrive import Redriver, Report, Return, redrive
+from moodtape.deadletters.show import brief, line, whole
 from moodtape.options import Invocation, common
 from moodtape.verify.reading import TopicReader
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Moment(click.ParamType):
@@ -28,26 +35,44 @@ class Moment(click.ParamType):
             self.fail(f"{value!r} is no time like 2022-03-14T08:00:00Z ({error})", param, ctx)
 
 
+def choosing(function: F) -> F:
+    """Options that choose dead letters; hands the command a :class:`Wanted` as ``wanted``."""
+
+    @click.option("--topic", help="Only those of one topic, such as raw.quotes.v1.")
+    @click.option("--reason", help="Only those with one reason, such as undecodable or invalid.")
+    @click.option("--from", "start", type=Moment(), help="From this event time on (time of failure if undecodable).")
+    @click.option("--to", "end", type=Moment(), help="Before this event time.")
+    @click.option("--key", help="Only those with this key, such as TSLA or reddit:p1.")
+    @click.option("--limit", default=50, show_default=True, type=click.IntRange(0), help="How many to name.")
+    @functools.wraps(function)
+    def wrapper(*args: Any, **options: Any) -> Any:
+        wanted = Wanted(**{name: options.pop(name) for name in ("topic", "reason", "start", "end", "key")})
+        return function(*args, wanted=wanted, **options)
+
+    return wrapper  # type: ignore[return-value]  # click's options take the place of ``wanted``
+
+
 @click.group()
 def dlq() -> None:
-    """Look at dead letters: records that could not be processed, kept byte for byte."""
+    """Look at dead letters, records that could not be processed, kept byte for byte; send them back."""
 
 
 @dlq.command("list")
-@click.option("--topic", help="Only those of one topic, such as raw.quotes.v1.")
-@click.option("--reason", help="Only those with one reason, such as undecodable or invalid.")
-@click.option("--from", "start", type=Moment(), help="From this event time on (time of failure if undecodable).")
-@click.option("--to", "end", type=Moment(), help="Before this event time.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(0), help="How many to name.")
+@choosing
 @common
-def list_letters(
-    call: Invocation, topic: str | None, reason: str | None, start: int | None, end: int | None, limit: int
-) -> None:
-    """Count dead letters by topic and reason, and name the first of them."""
-    with TopicReader(find_endpoints(call.settings).kafka) as reader:
-        first, counts = count(dead_letters(reader, Wanted(topic, reason, start, end)), limit)
-    totals = [{"topic": t, "reason": r, "count": n} for (t, r), n in sorted(counts.items())]
-    call.show({"counts": totals, "letters": [brief(letter) for letter in first]}, _listing(first, counts))
+def list_letters(call: Invocation, wanted: Wanted, limit: int) -> None:
+    """Count dead letters by topic, reason and state, and name the first of them.
+
+    Each original counts once, however often it failed: waiting; parked (failed five times); redriven (sent back, not
+    read yet); resolved (sent back and read without another failure); kept (cannot be sent back).
+    """
+    kafka = find_endpoints(call.settings).kafka
+    tally = Tally(limit)
+    with TopicReader(kafka) as reader:
+        for case in Cases(reader, kafka).wanted(wanted):
+            tally.take(case)
+    counts = tally.counts()
+    call.show({"counts": counts, "letters": [brief(case) for case in tally.first]}, _listing(tally, counts))
 
 
 @dlq.command("show")
@@ -58,19 +83,72 @@ def list_letters(
 @common
 def show_letter(call: Invocation, topic: str, partition: int, offset: int, reveal: bool) -> None:
     """Show one dead letter by the place of the original, or by its own place in TOPIC.dlq."""
-    with TopicReader(find_endpoints(call.settings).kafka) as reader:
-        data = whole(find(reader, topic, partition, offset), reveal)
+    kafka = find_endpoints(call.settings).kafka
+    with TopicReader(kafka) as reader:
+        data = whole(Cases(reader, kafka).find(topic, partition, offset), reveal)
     call.show(data, json.dumps(data, indent=2, ensure_ascii=False))
 
 
-def _listing(first: list[Buried], counts: Counter[tuple[str, str]]) -> str:
+@dlq.command("redrive")
+@choosing
+@click.option("--dry-run", is_flag=True, help="Say what would be sent back, and send nothing.")
+@click.option("--force", is_flag=True, help="Also those that are parked because they failed five times.")
+@common
+def redrive_letters(call: Invocation, wanted: Wanted, limit: int, dry_run: bool, force: bool) -> None:
+    """Send dead letters back to where they came from, each once, for the one that gave them up to try again."""
+    kafka = find_endpoints(call.settings).kafka
+    require_topics(kafka, call.settings)
+    # Before the letters are read: from now on no other command of this kind can send any.
+    redriver = None if dry_run else Redriver(kafka)
+    report = Report(dry_run, limit)
+    with TopicReader(kafka) as reader:
+        redrive(Cases(reader, kafka).wanted(wanted), report, redriver, now_micros, force=force)
+    call.show(_as_json(report), _told(report))
+
+
+def _listing(tally: Tally, counts: list[dict[str, Any]]) -> str:
     if not counts:
         return "no dead letters"
-    lines = [f"{number:>8,}  {topic}  {reason}" for (topic, reason), number in sorted(counts.items())]
-    lines += [f"{' '.join(map(str, letter.origin))}  {letter.reason}  {_why(letter)}" for letter in first]
-    rest = sum(counts.values()) - len(first)
-    return "\n".join([*lines, *([f"and {rest:,} more (--limit)"] if rest else [])])
+    lines = [
+        f"{row['count']:>8,}  {row['topic']}  {row['reason']}  "
+        f"({', '.join(f'{number:,} {state}' for state, number in row['states'].items())})"
+        for row in counts
+    ]
+    return "\n".join([*lines, *map(line, tally.first), *_rest(tally.cases - len(tally.first))])
 
 
-def _why(letter: Buried) -> str:
-    return letter.letter.message if letter.letter else ""
+def _as_json(report: Report) -> dict[str, Any]:
+    return {
+        "dry_run": report.dry_run,
+        "redriven": report.sent,
+        "failed_again": report.failed_again,
+        "skipped": dict(sorted(report.skipped.items())),
+        "letters": [_return_json(item, outcome) for item, outcome in report.first],
+    }
+
+
+def _return_json(item: Return, outcome: str) -> dict[str, Any]:
+    return {
+        **brief(item.case),
+        "to": {"topic": item.topic, "partition": item.partition},
+        "attempt": item.attempts,
+        "bytes": item.size,
+        "for": item.group,
+        "outcome": outcome,
+    }
+
+
+def _told(report: Report) -> str:
+    verb = "would be sent back" if report.dry_run else "sent back"
+    lines = [f"{report.sent:,} {verb}"]
+    if report.failed_again:
+        lines.append(f"{report.failed_again:,} lines are still unreadable")
+    lines += [f"{number:,} left alone: {state}" for state, number in sorted(report.skipped.items())]
+    for item, outcome in report.first:
+        to = f"{item.topic} {item.partition}, {item.size:,} bytes, attempt {item.attempts}"
+        lines.append(f"{' '.join(map(str, item.case.letter.origin))} -> {to}, for {item.group or 'all'}: {outcome}")
+    return "\n".join([*lines, *_rest(report.sent + report.failed_again - len(report.first))])
+
+
+def _rest(number: int) -> list[str]:
+    return [f"and {number:,} more (--limit)"] if number > 0 else []

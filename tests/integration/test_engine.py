@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,84 +12,29 @@ from confluent_kafka import Message
 from infra.endpoints import Endpoints
 from infra.errors import FatalError
 from infra.kafka import plain_producer
-from infra.offsets import committed_offsets, log_ends, read_to_end
+from infra.offsets import log_ends, read_to_end
 from infra.services import start_services, stop_services
 from infra.settings import Settings
 from infra.topics import create_topics
-from schemas.clocks import CLOCK_HEADER, Clock
+from schemas.clocks import CLOCK_HEADER
 from schemas.codec import codec_for, encode
 from schemas.deadletters import parse_dead_letter
 from schemas.records import RawQuote
 from schemas.topics import QUOTES, RAW_QUOTES, dead_letter_topic
 from tests.helpers.counting_stage import BUG_PRICE, HANG_PRICE
 from tests.helpers.waiting import wait_for
+from tests.helpers.workers import Workers, drained, feed
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(240)]
-GROUP = "moodtape.quotes"
 WAIT_SECONDS = 90
-SYMBOLS = [f"S{number:02d}" for number in range(30)]
 FAILPOINTS = ("folded", "before-produce", "produced", "offsets-sent", "committed")
-
-
-class Workers:
-    """Worker processes of the counting stage, their logs in a folder."""
-
-    def __init__(self, folder: Path, kafka: str) -> None:
-        self.folder = folder
-        self.kafka = kafka
-        self.started: list[subprocess.Popen[bytes]] = []
-
-    def start(self, **more: str) -> subprocess.Popen[bytes]:
-        """Start one."""
-        environment = {
-            **os.environ,
-            "MOODTAPE_DATA_DIR": str(self.folder),
-            "MOODTAPE_KAFKA_BOOTSTRAP": self.kafka,
-            "MOODTAPE_DATABASE_URL": "postgresql://unused",
-            "MOODTAPE_REDIS_URL": "redis://unused",
-            "MOODTAPE_SESSION_TIMEOUT_MS": "6000",
-            "MOODTAPE_SNAPSHOT_INTERVAL_SECONDS": "0.3",
-            **more,
-        }
-        with (self.folder / f"worker-{len(self.started)}.log").open("wb") as log:
-            command = [sys.executable, "-m", "tests.helpers.counting_stage"]
-            process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-        self.started.append(process)
-        return process
-
-    def log(self, number: int) -> str:
-        """What a worker said."""
-        return (self.folder / f"worker-{number}.log").read_text()
 
 
 @pytest.fixture
 def workers(topics: str, tmp_path: Path) -> Iterator[Workers]:
     """Workers on empty topics; all ended afterwards."""
-    made = Workers(tmp_path, topics)
-    yield made
-    for process in made.started:
-        process.kill()
-        process.wait()
-
-
-def feed(kafka: str, count: int, first: int = 0) -> None:
-    """Prices of thirty symbols, in turn, with a clock now and then."""
-    producer = plain_producer(kafka)
-    for number in range(first, first + count):
-        symbol = SYMBOLS[number % len(SYMBOLS)]
-        fact = RawQuote(source="x", symbol=symbol, event_time=number, ingest_time=number, price=100.0 + number)
-        producer.produce(RAW_QUOTES, encode(fact), symbol)
-        if number % 200 == 199:
-            for partition in range(12):
-                headers = Clock(kind="time", origin="x/0", time=number).headers()
-                producer.produce(RAW_QUOTES, None, None, partition, headers=headers)
-    assert producer.flush(30) == 0
-
-
-def drained(kafka: str) -> bool:
-    """Whether the group stands at the ends of the raw topic."""
-    ends, stands = log_ends(kafka, [RAW_QUOTES]), committed_offsets(kafka, GROUP, [RAW_QUOTES])
-    return all(stands.get(key, 0) >= end for key, end in ends.items())
+    with Workers(tmp_path, topics) as made:
+        yield made
 
 
 def numbers(kafka: str) -> dict[str, list[int]]:

@@ -1,0 +1,1 @@
+"""Dead letters: which there are, how they stand, and sending them back."""

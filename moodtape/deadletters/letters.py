@@ -1,0 +1,153 @@
+"""Messages of the topics of dead letters: what each holds, and which of them are wanted."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from infra.errors import UserError
+from moodtape.verify.reading import Span, TopicReader
+from schemas.clocks import CLOCK_HEADER, Headers
+from schemas.codec import DecodeError, codec_for
+from schemas.deadletters import DeadLetter, NotADeadLetter, parse_dead_letter
+from schemas.topics import TOPICS, dead_letter_topic
+
+SUFFIX = ".dlq"
+Identity = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buried:
+    """One message of a topic of dead letters. ``letter`` is None where its headers cannot be read."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    letter: DeadLetter | None
+
+    @property
+    def source(self) -> str:
+        """The topic of facts whose dead letters it is among."""
+        return self.topic.removesuffix(SUFFIX)
+
+    @property
+    def reason(self) -> str:
+        """Why it is dead."""
+        return self.letter.reason if self.letter else "unreadable headers"
+
+    @property
+    def group(self) -> str:
+        """Who gave it up."""
+        return self.letter.group if self.letter else ""
+
+    @property
+    def attempts(self) -> int:
+        """Which try failed; 0 where nothing tells."""
+        return self.letter.attempts if self.letter else 0
+
+    @property
+    def origin(self) -> tuple[str, int, int]:
+        """Topic, partition and offset of the original; its own place where nothing tells."""
+        letter = self.letter
+        if letter is None:
+            return self.topic, self.partition, self.offset
+        return letter.topic, letter.partition, letter.offset
+
+    @property
+    def identity(self) -> Identity:
+        """What is counted once, however many letters there are: the place of the original.
+
+        A producer's letters name a file and a line, and files recur: who read it and what it said belong to it.
+        """
+        if self.letter is None or self.letter.topic in TOPICS:
+            return self.origin
+        return (*self.origin, self.group, hashlib.md5(self.value or b"", usedforsecurity=False).hexdigest())
+
+    @property
+    def record(self) -> Any:
+        """The original decoded; None where it cannot be."""
+        try:
+            return codec_for(self.source).decode(self.value)
+        except (DecodeError, KeyError):
+            return None
+
+    @property
+    def is_clock(self) -> bool:
+        """Whether the original meant to be a clock."""
+        return any(name == CLOCK_HEADER for name, _ in self.headers)
+
+    @property
+    def moment(self) -> int | None:
+        """Event time of the original; where it cannot be decoded, when it failed first; microseconds UTC."""
+        event_time: int | None = getattr(self.record, "event_time", None)
+        if event_time is None and self.letter is not None:
+            return self.letter.failed_at
+        return event_time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which dead letters; None = any. ``start`` is inclusive, ``end`` exclusive, microseconds UTC."""
+
+    topic: str | None = None
+    reason: str | None = None
+    start: int | None = None
+    end: int | None = None
+    key: str | None = None
+
+    def has(self, letter: Buried) -> bool:
+        """Whether a dead letter is among them."""
+        if self.reason is not None and letter.reason != self.reason:
+            return False
+        if self.key is not None and (letter.key is None or letter.key.decode(errors="replace") != self.key):
+            return False
+        moment = letter.moment
+        if moment is None:
+            return self.start is None and self.end is None
+        return (self.start is None or moment >= self.start) and (self.end is None or moment < self.end)
+
+
+def topic_names(topic: str | None) -> list[str]:
+    """The topics of facts that a user's ``--topic`` means; ``X`` and ``X.dlq`` are the same.
+
+    Raises:
+        UserError: we have no such topic.
+    """
+    if topic is None:
+        return list(TOPICS)
+    name = topic.removesuffix(SUFFIX)
+    if name not in TOPICS:
+        raise UserError(f"no topic {name!r}; there are {', '.join(TOPICS)}")
+    return [name]
+
+
+def letter_spans(reader: TopicReader, topic: str | None) -> Iterator[Span]:
+    """What there is to read of dead letters of one topic, or of all."""
+    for name in topic_names(topic):
+        yield from reader.spans(dead_letter_topic(name))
+
+
+def letters_in(reader: TopicReader, span: Span) -> Iterator[Buried]:
+    """The dead letters of one partition, in order of the log."""
+    return map(read, reader.messages(span))
+
+
+def read(message: Any) -> Buried:
+    """What a message of a topic of dead letters holds."""
+    headers = message.headers() or []
+    try:
+        letter = parse_dead_letter(headers)
+    except NotADeadLetter:
+        letter = None
+    return Buried(
+        topic=message.topic(),
+        partition=message.partition(),
+        offset=message.offset(),
+        key=message.key(),
+        value=message.value(),
+        headers=headers,
+        letter=letter,
+    )

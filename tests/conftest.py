@@ -85,6 +85,8 @@ def topics(endpoints: Endpoints) -> str:
     differing = {line.split()[0] for line in diff_topics(endpoints.kafka, settings)}
     _delete_topics(admin, _used_topics(admin) | differing)
     create_topics(endpoints.kafka, settings)
+    # A broker answers from an image of its metadata that lags behind what it has just acknowledged.
+    _wait_until(lambda: not diff_topics(endpoints.kafka, settings), "the broker shows its new topics")
     _wait_until(lambda: _log_ends(admin) is not None, "every partition has a leader that answers")
     return endpoints.kafka
 

@@ -19,6 +19,7 @@ from infra.kafka import admin_client, plain_producer
 from infra.settings import Settings
 from infra.topics import create_topics, desired_topics, diff_topics, require_topics
 from schemas.topics import TOPICS
+from tests.helpers.waiting import wait_for
 
 pytestmark = pytest.mark.services
 
@@ -47,7 +48,8 @@ def test_diff_finds_a_changed_config(topics: str, settings: Settings) -> None:
     """A changed retention is one line of diff that names topic, setting, value and wish."""
     _set_config(admin_client(topics), "quotes.v1", "retention.ms", "1000")
     week = str(7 * 24 * 3_600_000)
-    assert diff_topics(topics, settings) == [f"quotes.v1 has retention.ms = 1000, not {week}"]
+    told = [f"quotes.v1 has retention.ms = 1000, not {week}"]
+    wait_for(lambda: diff_topics(topics, settings) == told, "the broker shows the change")
 
 
 def test_diff_finds_missing_topics_and_other_partition_counts(topics: str, settings: Settings) -> None:
@@ -57,7 +59,8 @@ def test_diff_finds_missing_topics_and_other_partition_counts(topics: str, setti
         future.result()
     for future in admin.delete_topics(["bars.v1.dlq"], operation_timeout=30).values():
         future.result()
-    assert diff_topics(topics, settings) == ["gaps.v1 has 3 partitions, not 1", "bars.v1.dlq is missing"]
+    told = ["gaps.v1 has 3 partitions, not 1", "bars.v1.dlq is missing"]
+    wait_for(lambda: diff_topics(topics, settings) == told, "the broker shows the changes")
     with pytest.raises(UserError, match=r"gaps.v1 has 3 partitions.*moodtape topics create"):
         require_topics(topics, settings)
 
@@ -67,7 +70,7 @@ def test_the_fixture_empties_topics(topics: str, settings: Settings) -> None:
     producer = plain_producer(topics)
     producer.produce("bars.v1", b"x", b"TSLA")
     producer.flush(10)
-    assert _ends(topics, "bars.v1") == 1
+    wait_for(lambda: _ends(topics, "bars.v1") == 1, "the record is there")
 
 
 def test_the_fixture_emptied_topics(topics: str) -> None:

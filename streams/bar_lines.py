@@ -23,20 +23,32 @@ class Bucket:
 
     Attributes:
         revision: of its next emission.
-        parts: totals by series, while a fact may still come.
+        slot: number of its snapshot entry.
+        parts: by series, while a fact may still come.
         candle: what the indicators take of it, as last emitted; None before.
         pending: touched since its last emission.
         changed: touched since the last snapshot.
     """
 
-    __slots__ = ("candle", "changed", "end", "line", "parts", "pending", "revision", "start")
+    __slots__ = ("candle", "changed", "end", "line", "parts", "pending", "revision", "slot", "start")
 
     def __init__(self, line: "Line", start: int, end: int) -> None:
         self.line, self.start, self.end = line, start, end
+        self.slot = end // line.slot_width
         self.revision = 0
         self.parts: dict[SeriesKey, Part] = {}
         self.candle: Candle | None = None
         self.pending = self.changed = False
+
+    def close(self) -> None:
+        """It was emitted: a fact that comes from now on is to be told to the buckets that it changes.
+
+        The shortest bucket around a leaf is emitted first, so it does this for all of them.
+        """
+        for part in self.parts.values():
+            if part.shortest:
+                for leaf in part.leaves:
+                    leaf.told = False
 
 
 class Line:
@@ -45,15 +57,17 @@ class Line:
     Attributes:
         i: index of the interval in ``INTERVALS``.
         buckets: all kept ones by their end.
+        slots: the same by the number of their snapshot entry.
         tail: those emitted, ascending; the indicators' ``base`` stands before the first.
     """
 
-    __slots__ = ("_at", "_marks", "_state", "base", "buckets", "i", "slot_width", "symbol", "tail")
+    __slots__ = ("_at", "_marks", "_state", "base", "buckets", "i", "slot_width", "slots", "symbol", "tail")
 
     def __init__(self, symbol: str, i: int) -> None:
         self.symbol, self.i = symbol, i
         self.slot_width = SLOT * INTERVALS[i] * MICROS
         self.buckets: dict[int, Bucket] = {}
+        self.slots: dict[int, list[Bucket]] = {}
         self.tail: list[Bucket] = []
         self.base = IndicatorState()
         # A state that walks along the tail: _state stands before tail[_at]; _marks[k] before tail[(k + 1) * MARK].
@@ -61,9 +75,10 @@ class Line:
         self._at = 0
         self._marks: list[IndicatorState] = []
 
-    def slot(self, end: int) -> int:
-        """Number of the snapshot entry of a bucket."""
-        return end // self.slot_width
+    def add(self, bucket: Bucket) -> None:
+        """Keep a bucket."""
+        self.buckets[bucket.end] = bucket
+        self.slots.setdefault(bucket.slot, []).append(bucket)
 
     def place(self, bucket: Bucket, candle: Candle) -> Indicators:
         """Put a bar into the line, or in place of its former self; the indicators at it."""
@@ -81,11 +96,10 @@ class Line:
         self._walk(index + 1)
         return self._state.values()
 
-    def restore(self, bucket: Bucket) -> None:
+    def restore(self, bucket: Bucket, candle: Candle) -> None:
         """Put back an emitted bar of a snapshot."""
-        self.buckets[bucket.end] = bucket
-        if bucket.candle is not None:
-            self.tail.insert(self._index(bucket), bucket)
+        self.tail.insert(self._index(bucket), bucket)
+        bucket.candle = candle
 
     def restore_base(self, values: list[Any]) -> None:
         """Put back the state before the tail."""
@@ -103,6 +117,9 @@ class Line:
             del self.tail[:MARK]
         for bucket in gone:
             del self.buckets[bucket.end]
+            self.slots[bucket.slot].remove(bucket)
+            if not self.slots[bucket.slot]:
+                del self.slots[bucket.slot]
         return gone
 
     def _index(self, bucket: Bucket) -> int:

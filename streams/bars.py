@@ -13,17 +13,20 @@ import msgspec
 
 from infra.clock import MICROS
 from infra.grid import INTERVALS, Grid
+from schemas.quick import maker
 from schemas.records import Bar, Quote
 from schemas.topics import BARS
 
-from .bar_entries import dump_base, dump_leaf, dump_slot, leaf_keys, load_bucket, load_leaf
+from .bar_entries import dump_base, dump_slot
 from .bar_lines import Bucket, Line
-from .bar_parts import ALL, MINUTE, Leaf, Part, PriceFact, Series, SeriesKey, Totals, add
+from .bar_parts import ALL, NO_LEAF, Leaf, Part, Series, SeriesKey, Totals
+from .journal import Journal
 from .schedule import Schedule
 from .stage import Emit, Fold
 
 KEPT = 2 * 3600 * MICROS
-LONGEST = max(INTERVALS)
+SHORTEST, LONGEST = min(INTERVALS), max(INTERVALS)
+make_bar = maker(Bar)
 
 
 class BarsFold(Fold):
@@ -39,16 +42,12 @@ class BarsFold(Fold):
         self._grid = grid
         self._series: dict[tuple[str, str, int], Series] = {}
         self._lines: dict[str, list[Line]] = {}
-        # By (end, index of the interval): buckets to be emitted, and all buckets.
-        self._due: Schedule[tuple[int, ...], Bucket] = Schedule()
-        self._kept: Schedule[tuple[int, ...], Bucket] = Schedule()
-        self._minutes: Schedule[int, Series] = Schedule()
-        self._stale: list[tuple[Series, Part, int]] = []
-        self._changed_leaves: dict[tuple[Series, int], None] = {}
+        self._due: Schedule[tuple[int, ...], Bucket] = Schedule()  # by (end, index of the interval)
+        self._leaves: Schedule[int, tuple[Series, Leaf]] = Schedule()
+        self._journal = Journal("facts")
         self._changed_buckets: list[Bucket] = []
         self._changed_slots: dict[tuple[Line, int], None] = {}
         self._changed_bases: dict[Line, None] = {}
-        self._gone: list[str] = []
 
     def fact(self, topic: str, record: Quote, watermark: int | None, answers: Mapping[str, Any]) -> Sequence[Emit]:
         """Fold one quote; its bars come with :meth:`advance`."""
@@ -61,28 +60,24 @@ class BarsFold(Fold):
         series = self._series.get((record.symbol, record.source, granularity))
         if series is None:
             series = self._open_series(record.symbol, record.source, granularity)
-        parts = [
-            part if part is not None and part.start < time <= part.end else self._open_part(series, i, time)
-            for i, part in zip(series.feeds, series.current, strict=True)
-        ]
-        minute = -(-time // MINUTE) * MINUTE
-        leaf = series.leaves.get(minute)
-        if leaf is None:
-            leaf = series.open_leaf(minute, parts)
-            self._minutes.add(minute, series)
-        self._fold(series, parts, leaf, minute, _price_fact(record))
+        leaf = series.leaf
+        if not leaf.start < time <= leaf.end:
+            leaf = series.leaf = self._leaf(series, time)
+        if not leaf.told:
+            self._tell(series, leaf)
+        size = record.volume if bar is None else bar.volume
+        fact = (time, record.sequence or 0, record.revision, record.ingest_time, record.price, size or 0.0)
+        leaf.facts.append(fact if bar is None else (*fact, bar.open, bar.high, bar.low))
         return ()
 
     def advance(self, watermark: int) -> Sequence[Emit]:
         """Emit what closed or changed, then drop what can change no more."""
-        self._settle()
         out = self._emit_before((watermark + 1,))
         self._forget(watermark - KEPT)
         return out
 
     def flush(self) -> Sequence[Emit]:
         """Emit every bucket touched since its last emission, closed or not."""
-        self._settle()
         return self._emit_before(None)
 
     def _open_series(self, symbol: str, source: str, granularity: int) -> Series:
@@ -91,71 +86,62 @@ class BarsFold(Fold):
             series = self._series[symbol, source, granularity] = Series(symbol, (source, granularity))
         return series
 
+    def _leaf(self, series: Series, time: int) -> Leaf:
+        """The leaf of a moment."""
+        (start, end), day = self._grid.bucket(time, SHORTEST), self._grid.bucket(time, LONGEST)
+        start, end = max(start, day[0]), min(end, day[1])
+        leaf = series.leaves.get(end)
+        if leaf is None:
+            leaf = series.leaves[end] = Leaf(start, end)
+            self._leaves.add(end, (series, leaf))
+            leaf.parts = [self._part(series, at, time) for at in range(len(series.feeds))]
+            for part in leaf.parts:
+                part.take(leaf)
+        return leaf
+
+    def _part(self, series: Series, at: int, time: int) -> Part:
+        """The part of a moment, in the interval at a place of the series' feeds."""
+        latest = series.latest[at]
+        if latest is not None and latest.bucket.start < time <= latest.bucket.end:
+            return latest
+        i = series.feeds[at]
+        bucket = self._bucket(self._line(series.symbol, i), *self._grid.bucket(time, INTERVALS[i]))
+        part = bucket.parts.get(series.key)
+        if part is None:
+            part = bucket.parts[series.key] = Part(bucket, shortest=at == 0)
+            self._change(bucket)
+        if latest is None or bucket.end > latest.bucket.end:
+            series.latest[at] = part
+        return part
+
+    def _bucket(self, line: Line, start: int, end: int) -> Bucket:
+        bucket = line.buckets.get(end)
+        if bucket is None:
+            bucket = Bucket(line, start, end)
+            line.add(bucket)
+        return bucket
+
     def _line(self, symbol: str, i: int) -> Line:
         lines = self._lines.get(symbol)
         if lines is None:
             lines = self._lines[symbol] = [Line(symbol, each) for each in ALL]
         return lines[i]
 
-    def _open_part(self, series: Series, i: int, time: int) -> Part:
-        line = self._line(series.symbol, i)
-        start, end = self._grid.bucket(time, INTERVALS[i])
-        bucket = line.buckets.get(end)
-        if bucket is None:
-            bucket = line.buckets[end] = Bucket(line, start, end)
-            self._kept.add((end, i), bucket)
-        part = bucket.parts.get(series.key)
-        if part is None:
-            part = bucket.parts[series.key] = Part(bucket, series.granularity)
-        at = i - series.feeds[0]
-        latest = series.current[at]
-        if latest is None or end > latest.end:
-            series.current[at] = part
-        return part
-
-    def _fold(self, series: Series, parts: list[Part], leaf: Leaf, minute: int, fact: PriceFact) -> None:
-        """Put a fact into its leaf and its totals, unless a higher revision of it is there."""
-        key = (time, sequence) = fact[0], fact[1]
-        former = leaf.facts.get(key)
-        if former is not None and former[2] > fact[2]:
-            return
-        leaf.facts[key] = fact
-        if not leaf.changed:
-            self._change_leaf(series, minute, leaf)
-        for part, i in zip(parts, series.feeds, strict=True):
-            totals = part.totals
-            if part.stale is not None:
-                part.stale = min(part.stale, minute)
-            elif totals is None or time > totals[0] or (time == totals[0] and sequence > totals[1]):
-                part.totals = add(totals, fact, part.floor)
-            else:
-                part.stale = minute
-                self._stale.append((series, part, i))
+    def _tell(self, series: Series, leaf: Leaf) -> None:
+        """Facts come into a leaf: its buckets are to be emitted, again where they were."""
+        leaf.tell()
+        self._journal.note(leaf.end, (series.symbol, *series.key), leaf)
+        for part in leaf.parts:
             bucket = part.bucket
-            if not (bucket.pending and bucket.changed):
-                self._touch(bucket)
-
-    def _touch(self, bucket: Bucket) -> None:
-        if not bucket.pending:
-            bucket.pending = True
-            self._due.add((bucket.end, bucket.line.i), bucket)
-        self._change(bucket)
+            if not bucket.pending:
+                bucket.pending = True
+                self._due.add((bucket.end, bucket.line.i), bucket)
+                self._change(bucket)
 
     def _change(self, bucket: Bucket) -> None:
         if not bucket.changed:
             bucket.changed = True
             self._changed_buckets.append(bucket)
-
-    def _change_leaf(self, series: Series, minute: int, leaf: Leaf) -> None:
-        leaf.changed = True
-        self._changed_leaves[series, minute] = None
-
-    def _settle(self) -> None:
-        """Bring all stale totals right."""
-        stale, self._stale = self._stale, []
-        for series, part, i in stale:
-            for minute in series.refold(part, i):
-                self._change_leaf(series, minute, series.leaves[minute])
 
     def _emit_before(self, moment: tuple[int, ...] | None) -> list[Emit]:
         return [
@@ -167,28 +153,18 @@ class BarsFold(Fold):
     def _bar(self, bucket: Bucket) -> Bar:
         """The next emission of a bucket."""
         (source, granularity), totals = self._choose(bucket)
-        _, _, trades, first, high, low, close, volume, turnover, seen, straddles = totals
-        line, end, revision = bucket.line, bucket.end, bucket.revision
+        trades, seen, began, opened, high, low, close, volume, turnover = totals
+        line, start, end, revision = bucket.line, bucket.start, bucket.end, bucket.revision
         indicators = line.place(bucket, (high, low, close, volume))
         bucket.revision, bucket.pending = revision + 1, False
+        bucket.close()
         self._change(bucket)
-        return Bar(
-            symbol=line.symbol,
-            interval=INTERVALS[line.i],
-            start=bucket.start,
-            event_time=end,
-            known_time=max(end, seen),
-            revision=revision,
-            open=first,
-            high=high,
-            low=low,
-            close=close,
-            volume=volume,
-            trades=trades,
-            vwap=None if granularity else _vwap(turnover, volume),
-            source=source,
-            flags=("straddles",) if straddles else (),
-            indicators=indicators,
+        vwap = None if granularity else _vwap(turnover, volume)
+        # A source's day that ends with ours is ours, also where that has 23 hours.
+        flags = ("straddles",) if began < min(start + granularity * MICROS, end) else ()
+        return make_bar(
+            *(line.symbol, INTERVALS[line.i], start, end, max(end, seen), revision),
+            *(opened, high, low, close, volume, trades, vwap, source, flags, indicators),
         )
 
     def _choose(self, bucket: Bucket) -> tuple[SeriesKey, Totals]:
@@ -200,86 +176,68 @@ class BarsFold(Fold):
             ranks, last = self._ranks, len(self._ranks)
             key = min(parts, key=lambda each: (ranks.get(each[0], last), *each))
             part = parts[key]
-        assert part.totals is not None  # noqa: S101  # a part is made for a fact
-        return key, part.totals
+        return key, part.totals()
 
     def _forget(self, before: int) -> None:
-        """Drop what ended before a moment."""
-        for minute, owners in self._minutes.take(before):
-            for series in owners:
-                leaf = series.drop_leaf(minute)
-                self._changed_leaves.pop((series, minute), None)
-                if leaf.stored:
-                    self._gone.extend(leaf_keys(series, minute, leaf.stored))
-        for _, buckets in self._kept.take((before,)):
-            for bucket in buckets:
-                # No snapshot of its own: one that still has the totals is as good until the bar goes, too.
-                bucket.parts.clear()
-                for gone in bucket.line.collapse(before):
-                    self._changed_bases[bucket.line] = None
-                    self._changed_slots[bucket.line, bucket.line.slot(gone.end)] = None
+        """Drop the leaves that ended before a moment; what they add stays with the buckets that may still change."""
+        for end, owners in self._leaves.take(before):
+            self._journal.drop(end)
+            for series, leaf in owners:
+                del series.leaves[end]
+                series.leaf = NO_LEAF
+                for part in leaf.parts:
+                    bucket = part.bucket
+                    if bucket.end >= before:
+                        part.absorb()
+                        self._change(bucket)
+                    for gone in bucket.line.collapse(before):
+                        self._changed_bases[bucket.line] = None
+                        self._changed_slots[bucket.line, gone.slot] = None
 
     def dump(self) -> Iterable[tuple[str, bytes | None]]:
-        """Changed minutes, changed rows of bars, changed states of indicators."""
-        self._settle()
-        gone, self._gone = self._gone, []
-        yield from ((key, None) for key in gone)
-        leaves, self._changed_leaves = self._changed_leaves, {}
-        for series, minute in leaves:
-            yield from dump_leaf(series, minute)
+        """New facts, changed rows of bars, changed states of indicators."""
+        yield from self._journal.dump()
         buckets, self._changed_buckets = self._changed_buckets, []
         slots, self._changed_slots = self._changed_slots, {}
         for bucket in buckets:
             bucket.changed = False
-            slots[bucket.line, bucket.line.slot(bucket.end)] = None
+            slots[bucket.line, bucket.slot] = None
         yield from (dump_slot(line, slot) for line, slot in slots)
         bases, self._changed_bases = self._changed_bases, {}
         yield from (dump_base(line) for line in bases)
 
     def load(self, key: str, value: bytes) -> None:
         """Take back one entry."""
-        kind, symbol, *rest = key.split("\t")
-        content = msgspec.msgpack.decode(value)
-        if kind == "leaf":
-            self._load_leaf(self._open_series(symbol, rest[0], int(rest[1])), int(rest[2]), content)
-            return
-        line = self._line(symbol, int(rest[0]))
-        if kind == "base":
-            line.restore_base(content)
+        kind, *rest = key.split("\t")
+        if kind == "facts":
+            self._load_facts(*self._journal.load(rest, value))
+        elif kind == "base":
+            self._line(rest[0], int(rest[1])).restore_base(msgspec.msgpack.decode(value))
         else:
-            for row in content:
-                self._load_bucket(line, row)
+            for row in msgspec.msgpack.decode(value):
+                self._load_bucket(self._line(rest[0], int(rest[1])), row)
+        for bucket in self._changed_buckets:
+            bucket.changed = False
+        self._changed_buckets.clear()
 
-    def _load_leaf(self, series: Series, minute: int, content: list[Any]) -> None:
-        if minute not in series.leaves:
-            self._minutes.add(minute, series)
-        load_leaf(series, minute, content)
+    def _load_facts(self, end: int, owned: Iterable[tuple[Any, list[Any]]]) -> None:
+        for name, facts in owned:
+            leaf = self._leaf(self._open_series(*name), end)
+            leaf.facts += map(tuple, facts)
+            leaf.stored = len(leaf.facts)
 
     def _load_bucket(self, line: Line, row: list[Any]) -> None:
-        bucket = load_bucket(line, row)
-        if bucket.pending:
-            self._due.add((bucket.end, line.i), bucket)
-        if bucket.parts:
-            self._kept.add((bucket.end, line.i), bucket)
-
-
-def _price_fact(record: Quote) -> PriceFact:
-    bar, price = record.bar, record.price
-    if bar is None:
-        size, opened, high, low = record.volume, price, price, price
-    else:
-        size, opened, high, low = bar.volume, bar.open, bar.high, bar.low
-    return (
-        record.event_time,
-        record.sequence or 0,
-        record.revision,
-        record.ingest_time,
-        price,
-        size,
-        opened,
-        high,
-        low,
-    )
+        start, end, revision, pending, candle, parts = row
+        bucket = self._bucket(line, start, end)
+        bucket.revision, bucket.pending = revision, pending
+        if candle is not None:
+            line.restore(bucket, tuple(candle))
+        if pending:
+            self._due.add((end, line.i), bucket)
+        for source, granularity, base in parts:
+            series = self._open_series(line.symbol, source, granularity)
+            part = bucket.parts.setdefault(series.key, Part(bucket, shortest=series.feeds[0] == line.i))
+            part.base = None if base is None else tuple(base)
 
 
 def _vwap(turnover: float, volume: float) -> float | None:

@@ -1,7 +1,8 @@
 """What the quotes fold remembers of one series: (source, symbol, interval of its bars or 0 for ticks)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from hashlib import blake2b
+from itertools import islice
 from math import log
 from typing import Any
 
@@ -20,30 +21,74 @@ Key = int | tuple[int, int]
 Kept = tuple[int, int, bytes]
 
 
+class Keys:
+    """The keys of one series in one minute.
+
+    Attributes:
+        start: exclusive.
+        end: inclusive.
+        told: the next snapshot knows that keys are added.
+    """
+
+    __slots__ = ("_kept", "_replaced", "_stored", "end", "start", "told")
+
+    def __init__(self, end: int) -> None:
+        self.start, self.end = end - MINUTE, end
+        self.told = False
+        self._kept: dict[Key, Kept] = {}
+        self._stored = 0
+        self._replaced: dict[Key, None] = {}
+
+    def admit(self, record: RawQuote) -> int | None:
+        """The revision of a quote: 0 for a new key; None for a duplicate."""
+        sequence, ingest = record.sequence, record.ingest_time
+        key = (record.event_time, sequence) if sequence else record.event_time
+        kept = self._kept.get(key)
+        digest = _digest(record)
+        if kept is None:
+            self._kept[key] = (ingest, 0, digest)
+            return 0
+        if ingest <= kept[0] or digest == kept[2]:
+            return None
+        self._kept[key] = (ingest, kept[1] + 1, digest)
+        self._replaced[key] = None
+        return kept[1] + 1
+
+    def fresh(self) -> list[Any]:
+        """The keys that are new or replaced since the last snapshot, as rows."""
+        self.told = False
+        new = list(islice(self._kept, self._stored, None))
+        self._stored = len(self._kept)
+        replaced, self._replaced = self._replaced, {}
+        return [(key, *self._kept[key]) for key in {**dict.fromkeys(new), **replaced}]
+
+    def load(self, rows: list[Any]) -> None:
+        """Take back some of what :meth:`fresh` gave, in any order."""
+        for given, *kept in rows:
+            key = tuple(given) if isinstance(given, list) else given
+            if key not in self._kept or self._kept[key][1] < kept[1]:
+                self._kept[key] = tuple(kept)
+        self._stored = len(self._kept)
+
+
 class QuoteSeries:
-    """Keys of the last 2 h in slices of 60 s, and the last price."""
+    """Keys of the last 2 h by the minute, and the last price.
+
+    Attributes:
+        known: whether the symbol is in the table of instruments.
+        keys: those of the minute a quote came into last.
+        minutes: all, by their ends.
+    """
 
     __slots__ = (
-        "before",
-        "changed",
-        "currency",
-        "name",
-        "price",
-        "said",
-        "sequence",
-        "since",
-        "slices",
-        "stored",
-        "time",
-        "volume",
-    )
+        "before", "currency", "keys", "known", "minutes", "name",
+        "price", "said", "sequence", "since", "time", "volume",
+    )  # fmt: skip
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.slices: dict[int, dict[Key, Kept]] = {}
-        # Minutes touched since the last snapshot, and minutes that are in some snapshot.
-        self.changed: dict[int, None] = {}
-        self.stored: set[int] = set()
+    def __init__(self, name: tuple[str, str, int], *, known: bool) -> None:
+        self.name, self.known = name, known
+        self.minutes: dict[int, Keys] = {}
+        self.keys = NO_KEYS
         self.time: int | None = None
         self.sequence = 0
         self.price = self.before = 0.0
@@ -51,21 +96,6 @@ class QuoteSeries:
         self.currency: str | None = None
         self.said: tuple[float | None, ...] = ()
         self.since = 0
-
-    def admit(self, record: RawQuote) -> int | None:
-        """The revision of a quote whose minute is open: 0 for a new key; None for a duplicate."""
-        minute = -(-record.event_time // MINUTE) * MINUTE
-        keys = self.slices[minute]
-        key = (record.event_time, record.sequence) if record.sequence else record.event_time
-        kept = keys.get(key)
-        digest, revision = _digest(record), 0
-        if kept is not None:
-            if record.ingest_time <= kept[0] or digest == kept[2]:
-                return None
-            revision = kept[1] + 1
-        keys[key] = (record.ingest_time, revision, digest)
-        self.changed[minute] = None
-        return revision
 
     def judge(self, record: RawQuote, revision: int) -> tuple[str, ...]:
         """``stale``, ``jump``, ``currency_changed`` of an admitted quote, against the one before it in time.
@@ -75,12 +105,12 @@ class QuoteSeries:
         repeat the one before: some sources fill untraded hours with copies). A quote that comes out of order is
         not judged, because what stood before it is not kept; nor is a correction of any but the last.
         """
-        time, sequence = record.event_time, record.sequence or 0
-        if self.time is None:
+        time, sequence, last = record.event_time, record.sequence or 0, self.time
+        if last is None:
             flags = self._first(record)
-        elif (time, sequence) > (self.time, self.sequence):
+        elif time > last or (time == last and sequence > self.sequence):
             flags = self._next(record)
-        elif revision and (time, sequence) == (self.time, self.sequence):
+        elif revision and time == last and sequence == self.sequence:
             return self._correction(record)
         else:
             return ()
@@ -95,16 +125,16 @@ class QuoteSeries:
 
     def _next(self, record: RawQuote) -> tuple[str, ...]:
         flags: tuple[str, ...] = ()
-        said = _said(record)
+        price, said, currency = record.price, _said(record), record.currency
         if said != self.said or not self._quiet(record):
             self.said, self.since = said, record.event_time
         elif record.event_time - self.since >= STALE_AFTER:
             flags = ("stale",)
-        if _jumped(record.price, self.price):
+        if _jumped(price, self.price):
             flags += ("jump",)
-        if record.currency and self.currency and record.currency != self.currency:
+        if currency and self.currency and currency != self.currency:
             flags += ("currency_changed",)
-        self.before, self.price = self.price, record.price
+        self.before, self.price = self.price, price
         return flags
 
     def _correction(self, record: RawQuote) -> tuple[str, ...]:
@@ -120,12 +150,6 @@ class QuoteSeries:
         flat = bar.open == bar.high == bar.low == record.price
         return flat and (not record.volume or record.volume == self.volume)
 
-    def forget(self, minute: int) -> None:
-        """Drop a minute of keys."""
-        del self.slices[minute]
-        self.changed.pop(minute, None)
-        self.stored.discard(minute)
-
     def dump(self) -> list[Any]:
         """The last price and what goes with it."""
         return [self.time, self.sequence, self.price, self.before, self.volume, self.currency, self.said, self.since]
@@ -135,21 +159,9 @@ class QuoteSeries:
         self.time, self.sequence, self.price, self.before, self.volume, self.currency, said, self.since = values
         self.said = tuple(said)
 
-    def dump_changed(self) -> Iterator[tuple[int, list[Any]]]:
-        """The minutes of keys changed since the last time, each as rows."""
-        changed, self.changed = self.changed, {}
-        self.stored.update(changed)
-        for minute in changed:
-            yield minute, [[key, *kept] for key, kept in self.slices[minute].items()]
 
-    def load_keys(self, minute: int, rows: list[Any]) -> bool:
-        """Take back rows of a minute; True if the minute is new."""
-        new = minute not in self.slices
-        self.stored.add(minute)
-        keys = self.slices.setdefault(minute, {})
-        for key, ingest_time, revision, digest in rows:
-            keys[tuple(key) if isinstance(key, list) else key] = (ingest_time, revision, digest)
-        return new
+NO_KEYS = Keys(-(1 << 62))
+_pack: Callable[[Any], bytes] = msgspec.msgpack.Encoder().encode
 
 
 def _said(record: RawQuote) -> tuple[float | None, ...]:
@@ -165,10 +177,14 @@ def _digest(record: RawQuote) -> bytes:
     """64 bits of everything but the key and ``ingest_time``: the same fact read twice is a duplicate."""
     bar = record.bar
     content = (
-        *_said(record),
+        record.price,
+        record.bid,
+        record.ask,
+        record.bid_size,
+        record.ask_size,
         record.volume,
         record.currency,
         record.session,
         None if bar is None else (bar.open, bar.high, bar.low, bar.volume),
     )
-    return blake2b(msgspec.msgpack.encode(content), digest_size=8).digest()
+    return blake2b(_pack(content), digest_size=8).digest()

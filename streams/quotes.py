@@ -13,16 +13,18 @@ import msgspec
 from infra.clock import MICROS
 from infra.errors import PoisonError
 from infra.grid import Grid
+from schemas.quick import maker
 from schemas.records import Quote, RawQuote, SourceBar
 from schemas.topics import QUOTES
 
-from .quote_series import KEPT, MINUTE, QuoteSeries
+from .journal import Journal
+from .quote_series import KEPT, MINUTE, NO_KEYS, Keys, QuoteSeries
 from .schedule import Schedule
 from .stage import Emit, Fold
 
 AHEAD = 300 * MICROS
 CALENDAR = (-2_208_988_800 * MICROS, 7_258_118_400 * MICROS)  # the years 1900 to 2199
-ENTRY_KEYS = 4096  # dedup keys in one entry of a snapshot: some 200 kB
+make_quote = maker(Quote)
 
 
 class QuotesFold(Fold):
@@ -38,8 +40,8 @@ class QuotesFold(Fold):
         self._grid = grid
         self._series: dict[tuple[str, str, int], QuoteSeries] = {}
         self._minutes: Schedule[int, QuoteSeries] = Schedule()
+        self._journal = Journal("keys")
         self._changed: dict[QuoteSeries, None] = {}
-        self._gone: list[str] = []
 
     def fact(self, topic: str, record: RawQuote, watermark: int | None, answers: Mapping[str, Any]) -> Sequence[Emit]:
         """One raw quote: nothing for a duplicate, else its Quote.
@@ -47,53 +49,58 @@ class QuotesFold(Fold):
         Raises:
             PoisonError: the quote makes no sense.
         """
-        bar = record.bar
+        bar, time = record.bar, record.event_time
         check(record)
-        series = self._named(record.source, record.symbol, 0 if bar is None else bar.interval)
-        if watermark is not None and record.event_time < watermark - KEPT:
-            return (_emit(record, 0, ("late", *self._own_flags(record))),)
-        self._open_minute(series, record.event_time)
-        revision = series.admit(record)
+        series = self._series.get((record.source, record.symbol, 0 if bar is None else bar.interval))
+        if series is None:
+            series = self._named(record.source, record.symbol, 0 if bar is None else bar.interval)
+        if watermark is not None and time < watermark - KEPT:
+            return (_emit(record, 0, ("late", *self._own_flags(record, series))),)
+        keys = series.keys
+        if not keys.start < time <= keys.end:
+            keys = series.keys = self._keys(series, -(-time // MINUTE) * MINUTE)
+        revision = keys.admit(record)
         if revision is None:
             return ()
-        self._changed[series] = None
-        return (_emit(record, revision, (*series.judge(record, revision), *self._own_flags(record))),)
+        if not keys.told:
+            keys.told = True
+            self._journal.note(keys.end, series.name, keys)
+            self._changed[series] = None
+        return (_emit(record, revision, series.judge(record, revision) + self._own_flags(record, series)),)
 
     def advance(self, watermark: int) -> Sequence[Emit]:
         """Forget the keys that no fact can meet again."""
-        for minute, series in self._minutes.take(watermark - KEPT):
-            for each in series:
-                if minute in each.stored:
-                    self._gone.extend(_slice_keys(each, minute))
-                each.forget(minute)
+        for minute, owners in self._minutes.take(watermark - KEPT):
+            self._journal.drop(minute)
+            for series in owners:
+                del series.minutes[minute]
+                series.keys = NO_KEYS
         return ()
 
     def dump(self) -> Iterable[tuple[str, bytes | None]]:
-        """Changed series and changed minutes of keys."""
-        gone, self._gone = self._gone, []
+        """Changed series and new keys."""
         changed, self._changed = self._changed, {}
-        yield from ((key, None) for key in gone)
         for series in changed:
-            yield f"last\t{series.name}", msgspec.msgpack.encode(series.dump())
-            for minute, rows in series.dump_changed():
-                for key, at in zip(_slice_keys(series, minute), range(0, len(rows), ENTRY_KEYS), strict=True):
-                    yield key, msgspec.msgpack.encode(rows[at : at + ENTRY_KEYS])
+            yield "\t".join(["last", *map(str, series.name)]), msgspec.msgpack.encode(series.dump())
+        yield from self._journal.dump()
 
     def load(self, key: str, value: bytes) -> None:
-        """Take back a series or a part of a minute of keys."""
-        kind, source, symbol, interval, *place = key.split("\t")
-        series = self._named(source, symbol, int(interval))
-        content = msgspec.msgpack.decode(value)
+        """Take back a series or some keys."""
+        kind, *rest = key.split("\t")
         if kind == "last":
-            series.load(content)
-        elif series.load_keys(int(place[0]), content):
-            self._minutes.add(int(place[0]), series)
+            source, symbol, interval = rest
+            self._named(source, symbol, int(interval)).load(msgspec.msgpack.decode(value))
+            return
+        minute, owned = self._journal.load(rest, value)
+        for name, rows in owned:
+            self._keys(self._named(*name), minute).load(rows)
 
-    def _open_minute(self, series: QuoteSeries, time: int) -> None:
-        minute = -(-time // MINUTE) * MINUTE
-        if minute not in series.slices:
-            series.slices[minute] = {}
+    def _keys(self, series: QuoteSeries, minute: int) -> Keys:
+        keys = series.minutes.get(minute)
+        if keys is None:
+            keys = series.minutes[minute] = Keys(minute)
             self._minutes.add(minute, series)
+        return keys
 
     def _named(self, source: str, symbol: str, interval: int) -> QuoteSeries:
         """The series of a name.
@@ -101,49 +108,43 @@ class QuotesFold(Fold):
         Raises:
             PoisonError: the name can be none.
         """
-        series = self._series.get((source, symbol, interval))
+        name = source, symbol, interval
+        series = self._series.get(name)
         if series is None:
             _check_name("source", source)
             _check_name("symbol", symbol)
-            series = self._series[source, symbol, interval] = QuoteSeries(f"{source}\t{symbol}\t{interval}")
+            series = self._series[name] = QuoteSeries(name, known=self._known(symbol))
         return series
 
-    def _own_flags(self, record: RawQuote) -> tuple[str, ...]:
+    def _own_flags(self, record: RawQuote, series: QuoteSeries) -> tuple[str, ...]:
         """Flags that need no other quote."""
         bid, ask, bar = record.bid, record.ask, record.bar
         crossed = bid is not None and ask is not None and bid > ask
-        known = self._known(record.symbol)
         straddles = bar is not None and self._grid.straddles(record.event_time, bar.interval, bar.interval)
-        if known and not crossed and not straddles:
+        if series.known and not crossed and not straddles:
             return ()
-        found = ((crossed, "crossed"), (not known, "unknown_instrument"), (straddles, "straddles"))
+        found = ((crossed, "crossed"), (not series.known, "unknown_instrument"), (straddles, "straddles"))
         return tuple(name for it_is, name in found if it_is)
 
 
-def _slice_keys(series: QuoteSeries, minute: int) -> list[str]:
-    """Names of a minute's entries in a snapshot; only added to while the minute is kept."""
-    count = -(-len(series.slices[minute]) // ENTRY_KEYS)
-    return [f"keys\t{series.name}\t{minute}\t{part}" for part in range(count)]
-
-
 def _emit(record: RawQuote, revision: int, flags: tuple[str, ...]) -> Emit:
-    quote = Quote(
-        source=record.source,
-        symbol=record.symbol,
-        event_time=record.event_time,
-        ingest_time=record.ingest_time,
-        price=record.price,
-        volume=record.volume,
-        bid=record.bid,
-        ask=record.ask,
-        bid_size=record.bid_size,
-        ask_size=record.ask_size,
-        currency=record.currency,
-        session=record.session,
-        sequence=record.sequence,
-        bar=record.bar,
-        revision=revision,
-        flags=flags,
+    quote = make_quote(
+        record.source,
+        record.symbol,
+        record.event_time,
+        record.ingest_time,
+        record.price,
+        record.volume,
+        record.bid,
+        record.ask,
+        record.bid_size,
+        record.ask_size,
+        record.currency,
+        record.session,
+        record.sequence,
+        record.bar,
+        revision,
+        flags,
     )
     return Emit(QUOTES, record.symbol, quote)
 

@@ -21,7 +21,7 @@ from streams.stage import Emit, Stage
 from .guard import Guard
 from .watermarks import Move, OriginKey, Watermark
 
-SNAPSHOT_VERSION = 1
+SNAPSHOT_VERSION = 2
 CURSOR_KEY = "cursor"
 WATERMARK_KEY = "watermark"
 _FOLD_PREFIX = "fold:"
@@ -223,12 +223,12 @@ class PartitionCore:
         Raises:
             SnapshotVersionError: the snapshot is of another version.
         """
-        for key, value in sorted(entries.items()):
-            if key.startswith(_FOLD_PREFIX):
-                self._fold.load(key.removeprefix(_FOLD_PREFIX), value)
         if CURSOR_KEY in entries:
             self.offsets, watermark = _read_cursor(entries[CURSOR_KEY])
             self._watermark.load(watermark)
+        for key, value in sorted(entries.items()):
+            if key.startswith(_FOLD_PREFIX):
+                self._fold.load(key.removeprefix(_FOLD_PREFIX), value)
 
     def settle(self, entries: Mapping[str, bytes]) -> None:
         """After the silent fold: stand at the committed watermark, emitting nothing."""

@@ -365,4 +365,4 @@ def test_crowded_minute() -> None:
     (bar,) = advance(again, 60)
     assert (bar.trades, bar.high, bar.volume) == (10_001, 99.0, 10_000.0)
     again.advance(START + 3 * HOUR)
-    assert sum(value is None for key, value in again.dump() if key.startswith("leaf")) == 3
+    assert sum(value is None for key, value in again.dump() if key.startswith("facts")) == 3

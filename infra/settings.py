@@ -44,11 +44,15 @@ class Settings(BaseSettings):
     quotes_lateness_seconds: float = Field(5.0, ge=0, description="How long bars wait for late quotes, event time.")
     posts_lateness_seconds: float = Field(120.0, ge=0, description="How long moods wait for late posts, event time.")
 
-    scorer: str = Field("auto", description="auto, lexicon, onnx:FOLDER or transformers:FOLDER-OR-NAME.")
+    scorer: str = Field("auto", description="auto, light, lexicon, onnx:FOLDER or transformers:FOLDER-OR-NAME.")
     scorer_url: str | None = Field(
         None, description="http:// address of the scorer; unset = started beside the worker."
     )
     model: str = Field("ProsusAI/finbert", description="Model that auto looks for: a folder or a hub name.")
+
+    sets_dir: Path = Field(
+        Path("../shared/data"), description="Folder of the public labelled sets that `models evaluate --set` knows."
+    )
 
     instance: str | None = Field(None, description="Name of this worker; unset = host and first free number.")
     group_protocol: Literal["classic", "consumer"] = Field(

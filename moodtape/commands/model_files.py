@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from producers.simulated_texts import STYLES, Mood, about
-from streams.scoring.evaluate import read_labelled
 from streams.scoring.export import LEAST_AGREEMENT, export
 from streams.scoring.hub import pull
+from streams.scoring.sets import read_labelled
 
 from ..options import Invocation, common
 

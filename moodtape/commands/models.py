@@ -1,13 +1,13 @@
 """``moodtape models``: what scorers there are, and how well one does."""
 
-from pathlib import Path
-
 import click
 
 from streams.scoring.choose import chosen, make_scorer
-from streams.scoring.evaluate import Evaluation, evaluate_scorer, read_labelled
+from streams.scoring.evaluate import Agreement, Evaluation, evaluate_scorer
 from streams.scoring.onnx import onnx_installed
+from streams.scoring.sets import PUBLIC, labelled
 from streams.scoring.torch_classifier import torch_installed
+from streams.scoring.vader import MISSING, vader_labels
 
 from ..options import Invocation, common
 from .model_files import export_model, pull_model
@@ -27,6 +27,7 @@ models.add_command(export_model)
 def list_models(call: Invocation) -> None:
     """Show the scorers, whether they can run here, and which one the settings choose."""
     rows = [
+        {"scorer": "light", "runs": True, "needs": None},
         {"scorer": "lexicon", "runs": True, "needs": None},
         {"scorer": "onnx:FOLDER", "runs": onnx_installed(), "needs": "pip install moodtape[onnx]"},
         {"scorer": "transformers:MODEL", "runs": torch_installed(), "needs": "pip install moodtape[finbert]"},
@@ -39,26 +40,42 @@ def list_models(call: Invocation) -> None:
 
 @models.command()
 @click.option(
-    "--set", "file", required=True, type=click.Path(path_type=Path), help="CSV with a text and a label column."
+    "--set",
+    "name",
+    required=True,
+    metavar="NAME|FILE.csv",
+    help=f"A CSV file with a text and a label column, or one of {', '.join(PUBLIC)} in the folder MOODTAPE_SETS_DIR.",
 )
+@click.option("--scorer", help="Measure this one: light, lexicon, onnx:FOLDER or transformers:MODEL; else the chosen.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first so many rows.")
 @common
-def evaluate(call: Invocation, file: Path, limit: int | None) -> None:
-    """Measure the chosen scorer on labelled texts: accuracy and macro-F1, beside always saying the commonest label."""
-    rows = read_labelled(file, limit)
-    scorer = make_scorer(call.settings)
-    result = evaluate_scorer(scorer, rows)
-    heading = {"set": str(file), "model": scorer.name, "model_version": scorer.version}
-    call.show({**heading, **result.as_dict()}, f"{scorer.name} ({scorer.version}) on {file.name}\n{_table(result)}")
+def evaluate(call: Invocation, name: str, scorer: str | None, limit: int | None) -> None:
+    """Measure a scorer on labelled texts, beside always saying the commonest label and beside VADER."""
+    settings = call.settings if scorer is None else call.settings.model_copy(update={"scorer": scorer})
+    rows = labelled(name, settings.sets_dir, limit)
+    measured = make_scorer(settings)
+    vader = vader_labels()
+    if vader is None:
+        call.note(MISSING)
+    result = evaluate_scorer(measured, rows, vader)
+    heading = {"set": name, "model": measured.name, "model_version": measured.version}
+    call.show({**heading, **result.as_dict()}, f"{measured.name} ({measured.version}) on {name}\n{_table(result)}")
 
 
 def _table(result: Evaluation) -> str:
-    lines = [
-        f"rows {result.rows}  accuracy {result.accuracy:.3f}  macro-F1 {result.macro_f1:.3f}",
-        f"always {result.majority_label!r}: accuracy {result.majority_accuracy:.3f}  macro-F1 {result.majority_f1:.3f}",
-        "label \\ said  " + "".join(f"{label:>10}" for label in result.labels),
-    ]
+    lines = [_line(f"{result.rows} rows", Agreement(result.accuracy, result.macro_f1))]
+    if result.of_its_labels is not None:
+        lines.append(_line("of the set's labels", result.of_its_labels))
+    lines.append(_line(f"always {result.majority_label}", result.majority))
+    if result.vader is not None:
+        lines.append(_line("VADER", result.vader))
+    lines.append(f"calibration error {result.calibration_error:.3f}  Brier {result.brier:.3f}")
+    lines.append("label \\ said  " + "".join(f"{label:>10}" for label in result.labels))
     for label in result.labels:
         counts = "".join(f"{result.confusion[label][said]:>10}" for said in result.labels)
         lines.append(f"{label:<14}{counts}")
     return "\n".join(lines)
+
+
+def _line(name: str, figures: Agreement) -> str:
+    return f"{name:<20} accuracy {figures.accuracy:.3f}  macro-F1 {figures.macro_f1:.3f}"

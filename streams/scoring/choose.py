@@ -3,11 +3,12 @@
 ====================== ===============================================================================================
 ``scorer``             what runs
 ====================== ===============================================================================================
-``lexicon``            the lexicon
+``light``              the light model that comes with the package
+``lexicon``            the lexicon, a floor to measure others by
 ``onnx:FOLDER``        that folder by onnxruntime
 ``transformers:MODEL`` that folder or hub name by transformers and torch
 ``auto`` (default)     the first that can run without a download: ``model`` as a folder with ``*.onnx`` by onnxruntime;
-                       ``model`` as a folder, or as a name in the hub's local cache, by transformers; the lexicon
+                       ``model`` as a folder, or as a name in the hub's local cache, by transformers; the light model
 ====================== ===============================================================================================
 
 The name and version of what runs stand in every record.
@@ -19,6 +20,7 @@ from infra.errors import UserError
 from infra.settings import Settings
 
 from .lexicon import LexiconScorer
+from .light import LightScorer
 from .onnx import OnnxScorer, onnx_file, onnx_installed
 from .scorer import Scorer
 from .torch_classifier import TorchScorer, available_here, torch_installed
@@ -28,18 +30,20 @@ def chosen(settings: Settings) -> str:
     """What ``auto`` stands for on this machine; other settings are answered as they are.
 
     Raises:
-        UserError: the setting is none of the four.
+        UserError: the setting is none of these.
     """
     kind, _, model = settings.scorer.partition(":")
-    if settings.scorer == "lexicon" or (kind in ("onnx", "transformers") and model):
+    if settings.scorer in ("light", "lexicon") or (kind in ("onnx", "transformers") and model):
         return settings.scorer
     if settings.scorer != "auto":
-        raise UserError(f"scorer {settings.scorer!r}: give auto, lexicon, onnx:FOLDER or transformers:FOLDER-OR-NAME")
+        raise UserError(
+            f"scorer {settings.scorer!r}: give auto, light, lexicon, onnx:FOLDER or transformers:FOLDER-OR-NAME"
+        )
     if onnx_installed() and onnx_file(Path(settings.model)) is not None:
         return f"onnx:{settings.model}"
     if torch_installed() and available_here(settings.model):
         return f"transformers:{settings.model}"
-    return "lexicon"
+    return "light"
 
 
 def make_scorer(settings: Settings) -> Scorer:
@@ -53,4 +57,4 @@ def make_scorer(settings: Settings) -> Scorer:
         return OnnxScorer(Path(model))
     if kind == "transformers":
         return TorchScorer(model)
-    return LexiconScorer()
+    return LexiconScorer() if kind == "lexicon" else LightScorer()

@@ -1,41 +1,56 @@
-"""How well a scorer does on labelled texts, beside the answer that is always the commonest label."""
+"""How well a scorer does on labelled texts, beside the commonest label and beside VADER."""
 
-import csv
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from infra.errors import UserError
+from schemas.records import SentimentScore
 
 from .cache import plain_text
 from .scorer import LABELS, Label, Scorer
+from .sets import Labelled
 
-_TEXT_COLUMNS = ("text", "sentence", "title", "tweet", "original", "content")
-_LABEL_COLUMNS = ("label", "sentiment", "senti_label")
-_MEANINGS: Mapping[str, Label] = {
-    "positive": "positive",
-    "bullish": "positive",
-    "negative": "negative",
-    "bearish": "negative",
-    "neutral": "neutral",
-}
+BINS = 15
+_Pairs = Counter[tuple[Label, str]]
 
-Labelled = tuple[str, Label]
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Accuracy, and F1 meant over the labels that the set has."""
+
+    accuracy: float
+    macro_f1: float
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Figures of one scorer on one set; ``confusion[true][said]`` counts rows. F1 is meant over the set's labels."""
+    """Figures of one scorer on one set.
+
+    Attributes:
+        rows: texts in the set.
+        labels: all labels, in the order of ``confusion``.
+        accuracy: share of texts whose likeliest label is the true one.
+        macro_f1: F1 meant over the labels that the set has.
+        of_its_labels: the same when the scorer may only say labels that the set has; None where it has all.
+        calibration_error: expected calibration error of the likeliest label's probability, 15 bins of equal width.
+        brier: mean over the texts of the sum over the labels of (probability - truth) squared, in [0, 2].
+        majority_label: the set's commonest label.
+        majority: figures of always saying it.
+        vader: VADER's figures; None where it is not installed.
+        confusion: ``confusion[true][said]`` counts texts.
+    """
 
     rows: int
     labels: tuple[Label, ...]
     accuracy: float
     macro_f1: float
+    of_its_labels: Agreement | None
+    calibration_error: float
+    brier: float
     majority_label: Label
-    majority_accuracy: float
-    majority_f1: float
+    majority: Agreement
+    vader: Agreement | None
     confusion: Mapping[Label, Mapping[Label, int]]
 
     def as_dict(self) -> dict[str, Any]:
@@ -43,63 +58,69 @@ class Evaluation:
         return asdict(self)
 
 
-def read_labelled(path: Path, limit: int | None = None) -> list[Labelled]:
-    """Texts and labels of a CSV file: a column text, sentence, title or tweet, and label or sentiment.
+def evaluate_scorer(
+    scorer: Scorer, rows: Sequence[Labelled], vader: Callable[[str], Label] | None = None
+) -> Evaluation:
+    """Score every text as the pipeline does, and count.
 
-    Labels are positive, negative, neutral, or bullish and bearish.
-
-    Raises:
-        UserError: the file cannot be read, or a column or a label is missing.
+    Args:
+        scorer: what is measured.
+        rows: texts and their true labels; at least one.
+        vader: what VADER says of a text, to measure it too.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))[:limit]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: {error}; a CSV file in UTF-8 is needed") from None
-    if not rows:
-        raise UserError(f"{path}: no rows")
-    text, label = _column(path, rows[0], _TEXT_COLUMNS), _column(path, rows[0], _LABEL_COLUMNS)
-    return [(row[text] or "", _meaning(path, row[label])) for row in rows]
-
-
-def _column(path: Path, row: Mapping[str, str], names: Sequence[str]) -> str:
-    by_name = {str(column).strip().lower(): column for column in row}
-    found = next((by_name[name] for name in names if name in by_name), None)
-    if found is None:
-        raise UserError(f"{path}: none of the columns {', '.join(names)}; it has {', '.join(map(str, row))}")
-    return found
-
-
-def _meaning(path: Path, label: str | None) -> Label:
-    meaning = _MEANINGS.get((label or "").strip().lower())
-    if meaning is None:
-        raise UserError(f"{path}: label {label!r} is none of {', '.join(_MEANINGS)}")
-    return meaning
-
-
-def evaluate_scorer(scorer: Scorer, rows: Sequence[Labelled]) -> Evaluation:
-    """Score every text as the pipeline does and count."""
-    pairs: Counter[tuple[Label, str]] = Counter((label, scorer.score(plain_text(text)).label) for text, label in rows)
-    true = Counter(label for _, label in rows)
-    majority = max(LABELS, key=lambda label: true[label])
-    labels = tuple(label for label in LABELS if true[label])
+    true = [label for _, label in rows]
+    scores = [scorer.score(plain_text(text)) for text, _ in rows]
+    pairs = Counter(zip(true, (score.label for score in scores), strict=True))
+    counts = Counter(true)
+    majority = max(LABELS, key=lambda label: counts[label])
+    own = [label for label in LABELS if counts[label]]
+    narrowed = [max(own, key=lambda label: probability(score, label)) for score in scores]
+    overall = _agreement(pairs)
     return Evaluation(
         rows=len(rows),
         labels=LABELS,
-        accuracy=sum(pairs[label, label] for label in LABELS) / len(rows),
-        macro_f1=_macro_f1(pairs, labels),
+        accuracy=overall.accuracy,
+        macro_f1=overall.macro_f1,
+        of_its_labels=None if len(own) == len(LABELS) else _agreement(Counter(zip(true, narrowed, strict=True))),
+        calibration_error=_calibration_error(true, scores),
+        brier=_brier(true, scores),
         majority_label=majority,
-        majority_accuracy=true[majority] / len(rows),
-        majority_f1=_macro_f1(Counter({(label, majority): true[label] for label in labels}), labels),
+        majority=_agreement(Counter({(label, majority): counts[label] for label in own})),
+        vader=None if vader is None else _agreement(Counter((label, vader(text)) for text, label in rows)),
         confusion={label: {said: pairs[label, said] for said in LABELS} for label in LABELS},
     )
 
 
-def _macro_f1(pairs: Mapping[tuple[Label, str], int], labels: Sequence[Label]) -> float:
-    scores = []
-    for label in labels:
-        right = pairs.get((label, label), 0)
-        said = sum(n for (_, s), n in pairs.items() if s == label)
-        true = sum(n for (t, _), n in pairs.items() if t == label)
-        scores.append(2 * right / (said + true) if said + true else 0.0)
-    return sum(scores) / len(scores)
+def probability(score: SentimentScore, label: Label) -> float:
+    """What a score says of one label."""
+    return {"positive": score.positive, "negative": score.negative, "neutral": score.neutral}[label]
+
+
+def _agreement(pairs: _Pairs) -> Agreement:
+    right = sum(n for (true, said), n in pairs.items() if true == said)
+    labels = sorted({true for true, _ in pairs})
+    return Agreement(right / pairs.total(), sum(_f1(pairs, label) for label in labels) / len(labels))
+
+
+def _f1(pairs: _Pairs, label: Label) -> float:
+    said = sum(n for (_, s), n in pairs.items() if s == label)
+    true = sum(n for (t, _), n in pairs.items() if t == label)
+    return 2 * pairs[label, label] / (said + true)
+
+
+def _calibration_error(true: Sequence[Label], scores: Sequence[SentimentScore]) -> float:
+    """Mean over the bins, weighted by their texts, of |share right - mean probability of the label said|."""
+    off = [0.0] * BINS
+    for label, score in zip(true, scores, strict=True):
+        sure = max(score.positive, score.negative, score.neutral)
+        off[min(BINS - 1, int(sure * BINS))] += float(score.label == label) - sure
+    return sum(map(abs, off)) / len(true)
+
+
+def _brier(true: Sequence[Label], scores: Sequence[SentimentScore]) -> float:
+    total = sum(
+        (probability(score, label) - float(label == truth)) ** 2
+        for truth, score in zip(true, scores, strict=True)
+        for label in LABELS
+    )
+    return total / len(true)

@@ -13,8 +13,8 @@ from infra.settings import Settings
 from schemas.records import SentimentScore
 from streams.scoring import choose, onnx, torch_classifier
 from streams.scoring.cache import ScoreCache, plain_text
-from streams.scoring.evaluate import evaluate_scorer, read_labelled
 from streams.scoring.lexicon import LexiconScorer
+from streams.scoring.light import LightScorer
 from streams.scoring.scorer import LABELS, from_logits, label_order, make_score
 
 LEXICON = LexiconScorer()
@@ -94,9 +94,10 @@ def test_lexicon_is_bounded_on_long_texts() -> None:
     assert LEXICON.score("good " * 400_000) == LEXICON.score("good " * 5000)
 
 
-def test_auto_falls_back_to_the_lexicon() -> None:
+def test_auto_falls_back_to_the_light_model() -> None:
     """Where the model is neither a folder nor in the local cache, nothing is downloaded."""
-    assert choose.chosen(Settings(model="nobody/nothing")) == "lexicon"
+    assert choose.chosen(Settings(model="nobody/nothing")) == "light"
+    assert isinstance(choose.make_scorer(Settings(model="nobody/nothing")), LightScorer)
     assert isinstance(choose.make_scorer(Settings(scorer="lexicon")), LexiconScorer)
 
 
@@ -110,10 +111,10 @@ def test_auto_takes_a_folder_with_onnx(tmp_path: Path) -> None:
     assert choose.chosen(Settings(model=str(tmp_path))) == f"onnx:{tmp_path}"
 
 
-@pytest.mark.parametrize("scorer", ["finbert", "onnx", "onnx:", "transformers:", "lexicon:x", ""])
+@pytest.mark.parametrize("scorer", ["finbert", "onnx", "onnx:", "transformers:", "lexicon:x", "light:x", ""])
 def test_an_unknown_scorer_is_a_users_mistake(scorer: str) -> None:
     """The message says what can be given."""
-    with pytest.raises(UserError, match="auto, lexicon"):
+    with pytest.raises(UserError, match="auto, light, lexicon"):
         choose.chosen(Settings(scorer=scorer))
 
 
@@ -159,26 +160,3 @@ def test_the_cache_forgets_what_was_not_asked_for_longest() -> None:
 def test_texts_are_scored_with_single_spaces() -> None:
     """Spaces and line ends make no other text."""
     assert plain_text("  up \r\n and\tup ") == "up and up"
-
-
-def test_a_scorer_is_measured_beside_the_majority(tmp_path: Path) -> None:
-    """Accuracy, macro-F1 and the table of labels are those counted by hand."""
-    path = tmp_path / "set.csv"
-    path.write_text("text,label\nshares surge,bullish\nshares plunge,Bearish\nthe sky,neutral\nshares surge,neutral\n")
-    result = evaluate_scorer(LEXICON, read_labelled(path))
-    assert (result.rows, result.accuracy, result.majority_label, result.majority_accuracy) == (4, 0.75, "neutral", 0.5)
-    assert result.macro_f1 == pytest.approx((2 / 3 + 1 + 2 / 3) / 3)
-    assert result.majority_f1 == pytest.approx((2 / 3) / 3)
-    assert result.confusion["neutral"] == {"positive": 1, "negative": 0, "neutral": 1}
-    assert len(read_labelled(path, 2)) == 2
-
-
-@pytest.mark.parametrize("content", ["", "text,label\n", "a,b\n1,2\n", "text,b\n1,2\n", "text,label\nup,maybe\n"])
-def test_a_set_that_cannot_be_read_is_a_users_mistake(tmp_path: Path, content: str) -> None:
-    """No rows, no known column or an unknown label give one sentence that names the file."""
-    path = tmp_path / "set.csv"
-    path.write_text(content)
-    with pytest.raises(UserError, match=r"set\.csv"):
-        read_labelled(path)
-    with pytest.raises(UserError, match="absent"):
-        read_labelled(tmp_path / "absent")

@@ -1,0 +1,1 @@
+"""Training and measuring of the light model that ships (``streams/scoring/light``)."""

@@ -26,7 +26,7 @@ def main() -> None:
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     words = [word for word in given.cases.split(",") if word]
-    chosen = [case for word in words or [""] for name, case in CASES.items() if word in name]
+    chosen = list(dict.fromkeys(case for word in words or [""] for name, case in CASES.items() if word in name))
     for seed in map(int, given.seeds.split(",")):
         done = {(r.case, r.seed) for r in load(given.out)} if not given.again else set()
         left = [case for case in chosen if (case.name, seed) not in done]

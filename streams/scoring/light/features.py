@@ -29,7 +29,6 @@ MEASURES = (
     "positive", "negative", "difference", "silent", "first", "last", "sign", "length", "capitals", "grew", "shrank",
 )  # fmt: skip
 FULL_LENGTH = 30
-REACHES = (1, 2, 3)
 
 Key = str | tuple[str, ...]
 _FAR = 7
@@ -43,7 +42,7 @@ def keys(tokens: Sequence[Token]) -> Iterator[tuple[str, Key]]:
     yield from (("word", word) for word in words)
     yield from (("pair", pair) for pair in pairwise(words))
     yield from (("skip", pair) for pair in zip(words, words[2:], strict=False))
-    for far in REACHES:
+    for far in range(1, REACH + 1):
         yield from (("after", (word, kind)) for word, kind in zip(words, kinds[far:], strict=False) if kind)
         yield from (("before", (kind, word)) for kind, word in zip(kinds, words[far:], strict=False) if kind)
     yield from (("kinds", kind) for kind in line)

@@ -5,15 +5,16 @@ left to right. The same text gives the same score to the last bit, alone or not,
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.resources import files
-from itertools import pairwise, repeat
+from itertools import chain, pairwise, repeat
 
 from schemas.records import SentimentScore
 
+from ..lexicon import REACH
 from ..scorer import make_score, softmax
-from .features import REACHES, Key, dampening, kind_line, measures
+from .features import Key, dampening, kind_line, measures
 from .reading import Reader, Token
 from .weights import Weights, unpack
 
@@ -74,18 +75,26 @@ class LightScorer:
 
     def _total(self, tokens: Sequence[Token]) -> int:
         """Sum of the weights of all ``features.keys(tokens)``, packed; nested tables spare it from making the keys."""
-        words, kinds = [token.word for token in tokens], [token.kind for token in tokens]
+        if not tokens:
+            return self._lined(("^", "$"))
+        words, kinds, _, _ = zip(*tokens, strict=True)
         rows = [self._rows.get(word, _NOTHING) for word in words]
-        line, table = kind_line(kinds), self._kinds
-        total = sum([row[0] for row in rows])
+        total = self._lined(kind_line(kinds))
+        total += sum([row[0] for row in rows])
         total += sum([row[1].get(word, 0) for row, word in zip(rows, words[1:], strict=False)])
         total += sum([row[2].get(word, 0) for row, word in zip(rows, words[2:], strict=False)])
-        for far in REACHES:
-            total += sum([row[3].get(kind, 0) for row, kind in zip(rows, kinds[far:], strict=False) if kind])
-            total += sum([row[4].get(kind, 0) for row, kind in zip(rows[far:], kinds, strict=False) if kind])
-        total += sum(map(table.get, line, repeat(0)))
-        total += sum(map(table.get, pairwise(line), repeat(0)))
-        return total + sum(map(table.get, zip(line, line[1:], line[2:], strict=False), repeat(0)))
+        for place, kind in enumerate(kinds):
+            if kind:
+                for row in rows[max(0, place - REACH) : place]:
+                    total += row[3].get(kind, 0)
+                for row in rows[place + 1 : place + 1 + REACH]:
+                    total += row[4].get(kind, 0)
+        return total
+
+    def _lined(self, line: Sequence[str]) -> int:
+        get = self._kinds.get
+        runs: Iterator[Key] = chain(line, pairwise(line), zip(line, line[1:], line[2:], strict=False))
+        return sum(map(get, runs, repeat(0)))
 
 
 def _packed(units: tuple[int, int]) -> int:

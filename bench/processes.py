@@ -13,12 +13,13 @@ STOP_SECONDS = 15.0
 QUIET_SECONDS = 2.0
 _QUIET_CPU = 0.10
 _POLL_SECONDS = 0.2
+_LIST_SECONDS = 3.0
 
 
-def used_by(root: psutil.Process) -> tuple[float, float]:
+def used_by(root: psutil.Process, children: Sequence[psutil.Process] | None = None) -> tuple[float, float]:
     """CPU-seconds of a process tree so far, ended children included, and its resident memory in MiB."""
     used = rss = 0.0
-    for process in (root, *root.children(recursive=True)):
+    for process in (root, *(root.children(recursive=True) if children is None else children)):
         try:
             times = process.cpu_times()
             rss += process.memory_info().rss
@@ -37,6 +38,8 @@ class Watched:
             self._child = subprocess.Popen(command, stdout=out, stderr=out, env=environment)
         self._process = psutil.Process(self._child.pid)
         self._log = log
+        self._children: list[psutil.Process] = []
+        self._listed = 0.0
         self.peak_rss_mib = 0.0
 
     def __enter__(self) -> "Watched":
@@ -58,7 +61,9 @@ class Watched:
         """
         if self._child.poll() is not None:
             raise RuntimeError(f"it ended with {self._child.returncode}: {self._log.read_text()[-2000:]}")
-        used, rss = used_by(self._process)
+        if self.seconds - self._listed > _LIST_SECONDS:  # it looks at every process of the machine
+            self._children, self._listed = self._process.children(recursive=True), self.seconds
+        used, rss = used_by(self._process, self._children)
         self.peak_rss_mib = max(self.peak_rss_mib, rss)
         return used
 

@@ -1,6 +1,7 @@
 """Servers of a measurement's own, in a fresh folder that is removed afterwards."""
 
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -16,11 +17,14 @@ from infra.settings import Settings
 def servers() -> Iterator[tuple[Settings, Endpoints]]:
     """Kafka, PostgreSQL and Valkey of this measurement alone."""
     settings = Settings(data_dir=Path(tempfile.mkdtemp(prefix="moodtape-bench-")))
+    # Whoever ends a measurement must not leave its servers behind.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         yield settings, start_services(settings, note)
     finally:
         stop_services(settings)
         shutil.rmtree(settings.data_dir, ignore_errors=True)
+        signal.signal(signal.SIGTERM, before)
 
 
 def note(text: str) -> None:

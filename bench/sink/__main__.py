@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,15 +13,16 @@ from urllib.parse import urlsplit
 
 import psutil
 import psycopg
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaException, Producer
 from psycopg import sql
 
 from bench.market import quotes
+from bench.pipeline import committed_by
 from bench.processes import Watched, used_by
 from bench.report import RESULTS, Report
 from bench.servers import note, servers
 from infra.endpoints import POSTGRES, Endpoints
-from infra.kafka import admin_client, consumer_config, producer_config
+from infra.kafka import admin_client, producer_config
 from infra.ledger import Ledger
 from infra.migrate import migrate
 from infra.offsets import log_ends
@@ -186,7 +187,7 @@ class Bench:
     def _until_done(self, watched: Watched, group: str) -> float:
         """CPU of the sink when its group has committed the end of every partition."""
         ends = {part: end for part, end in log_ends(self._endpoints.kafka, [QUOTES]).items() if end}
-        with watching(self._endpoints.kafka, group) as committed:
+        with committed_by(self._endpoints.kafka, group) as committed:
             while watched.seconds < LIMIT_SECONDS:
                 done, cpu = committed(list(ends)), watched.cpu()
                 if done == ends:
@@ -221,21 +222,6 @@ class Bench:
                 time.sleep(POLL_SECONDS)
             else:
                 return
-
-
-@contextmanager
-def watching(bootstrap: str, group: str) -> Iterator[Callable[[Sequence[tuple[str, int]]], dict[tuple[str, int], int]]]:
-    """What a group has committed, asked without joining it."""
-    consumer = Consumer(consumer_config(bootstrap, group))
-
-    def committed(parts: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        found = consumer.committed([TopicPartition(*part) for part in parts], timeout=30)
-        return {(tp.topic, tp.partition): tp.offset for tp in found if tp.offset >= 0}
-
-    try:
-        yield committed
-    finally:
-        consumer.close()
 
 
 if __name__ == "__main__":

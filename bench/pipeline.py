@@ -79,7 +79,7 @@ class Pipeline:
 
     def idle(self) -> Spent:
         """What the start of the processes costs, with no input."""
-        with self._started() as running:
+        with self.started() as running:
             return self._spent({name: watched.idle_cpu() for name, watched in running.items()}, running)
 
     def run(self, limit_seconds: float = 600.0) -> Spent:
@@ -88,7 +88,7 @@ class Pipeline:
         Raises:
             RuntimeError: a process ended, or it takes longer than the limit.
         """
-        with self._started() as running:
+        with self.started() as running:
             used = {name: watched.cpu() for name, watched in running.items()}
             for name, step in zip(list(running), self._steps, strict=True):
                 while not self._committed(step):
@@ -99,7 +99,8 @@ class Pipeline:
             return self._spent(used, running)
 
     @contextlib.contextmanager
-    def _started(self) -> Iterator[dict[str, Watched]]:
+    def started(self) -> Iterator[dict[str, Watched]]:
+        """The processes by name while they run."""
         with ExitStack() as stack:
             yield {
                 " ".join(step.arguments) + f" {number}": stack.enter_context(self.start(step))

@@ -1,8 +1,8 @@
 """``python -m bench.engine``: start servers in a fresh folder, run every contender in turn, write the results."""
 
 import argparse
-import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench.servers import note, servers
@@ -34,19 +34,21 @@ def main() -> int:
     path = args.results / f"engine-{args.workload}.json"
     results = Results.load(path) if args.append and path.exists() else Results([], [])
     chosen = [contender for contender in CONTENDERS if contender.name in wanted]
-    before = os.getloadavg()[0]
+    command = f"python -m bench.engine --workload {args.workload} --records {args.records} --rounds {args.rounds}"
+    results.begin(command + (" --append" if args.append else "") + (f" --only {args.only}" if args.only else ""))
+    args.results.mkdir(parents=True, exist_ok=True)
+    correct = True
     with servers() as (settings, endpoints):
         bench = Bench(Broker(endpoints.kafka), settings.data_dir, args.workload, args.records, chosen)
-        runs = bench.all_rounds(args.rounds, 1 + max((run.round for run in results.runs), default=0))
-    command = f"python -m bench.engine --workload {args.workload} --records {args.records} --rounds {args.rounds}"
-    results.add(runs, command + (" --append" if args.append else ""), (before, os.getloadavg()[0]))
-    args.results.mkdir(parents=True, exist_ok=True)
-    results.save(path)
+        for run in bench.all_rounds(args.rounds, 1 + max((run.round for run in results.runs), default=0)):
+            correct &= run.correct
+            results.add(run)
+            results.save(path)  # each at once: a measurement takes minutes and may be ended
     text = markdown(results)
     path.with_suffix(".md").write_text(text)
     plot(results, path.with_suffix(".png"))
     sys.stdout.write(text + "\n")
-    return 0 if all(run.correct for run in runs) else 1
+    return 0 if correct else 1
 
 
 def _names() -> list[str]:
@@ -67,14 +69,12 @@ class Bench:
             broker.fill(topic, records(number))
             self._inputs[number] = (topic, oracle(workload, number))
 
-    def all_rounds(self, rounds: int, first: int) -> list[Run]:
+    def all_rounds(self, rounds: int, first: int) -> Iterator[Run]:
         """Every contender in every round; each round begins with another one."""
-        runs: list[Run] = []
         for number in range(first, first + rounds):
             start = number % len(self._contenders)
-            turn = self._contenders[start:] + self._contenders[:start]
-            runs.extend(self._one(contender, number) for contender in turn)
-        return runs
+            for contender in self._contenders[start:] + self._contenders[:start]:
+                yield self._one(contender, number)
 
     def _one(self, contender: Contender, number: int) -> Run:
         topic, expected = self._inputs[self._counts[contender.name]]

@@ -1,6 +1,7 @@
 """The job of W1, the same for every contender: EMA 20, mean and deviation of 20, a one-minute bar, by symbol."""
 
 from collections import deque
+from math import sqrt
 from typing import NamedTuple
 
 ALPHA = 2.0 / 21.0
@@ -70,7 +71,7 @@ class Job:
         return Derived(
             ema,
             mean,
-            variance**0.5 if variance > 0.0 else 0.0,
+            sqrt(variance) if variance > 0.0 else 0.0,
             count,
             state.bar,
             state.open,

@@ -18,6 +18,10 @@ def _quix(options: Options) -> Sequence[str]:
     return [str(extras.quix_python()), "-m", "bench.engine.contenders.quix", options.text()]
 
 
+def _streams(options: Options) -> Sequence[str]:
+    return [*extras.streams_command(), options.text()]
+
+
 @dataclass(frozen=True, slots=True)
 class Contender:
     """A program: how it is started, its share of the records, which of its ways it goes."""
@@ -38,4 +42,5 @@ CONTENDERS = (
     Contender("faust-take", "stock Faust, take(500)", _python("stock_faust"), variant="take", share=0.2),
     Contender("quix", "quixstreams, at least once", _quix, share=0.3),
     Contender("quix-txn", "quixstreams, exactly once", _quix, transactions=True, share=0.3),
+    Contender("kstreams", "Kafka Streams (Java), exactly once", _streams, transactions=True, share=3.0),
 )

@@ -1,7 +1,7 @@
 """Runs to a JSON file, a table and a plot; every round is reported."""
 
 import json
-from collections.abc import Sequence
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -45,10 +45,15 @@ class Results:
             raise DifferentMachine(f"{path} is of another machine or of other versions: measure without --append")
         return cls([Run(**{k: v for k, v in run.items() if k != "cost"}) for run in data["runs"]], data["calls"])
 
-    def add(self, runs: Sequence[Run], command: str, load: Sequence[float]) -> None:
-        """Add the rounds of one call."""
-        self.runs.extend(runs)
-        self.calls.append({"command": command, "load_average_before_and_after": [round(value, 2) for value in load]})
+    def begin(self, command: str) -> None:
+        """Note a call that will add rounds."""
+        load = round(os.getloadavg()[0], 2)
+        self.calls.append({"command": command, "load_average_before_and_after": [load, load]})
+
+    def add(self, run: Run) -> None:
+        """Add a run of the present call."""
+        self.runs.append(run)
+        self.calls[-1]["load_average_before_and_after"][1] = round(os.getloadavg()[0], 2)
 
     def save(self, path: Path) -> None:
         """Write everything that was measured."""

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib import resources
 from pathlib import Path
@@ -35,7 +36,12 @@ def locked_jars() -> list[tuple[str, str]]:
 
 
 def kafka_jars(settings: Settings, note: Note) -> list[Path]:
-    """Paths of all jars, each checked against its SHA-256; what is missing or damaged is fetched.
+    """Paths of the broker's jars, as :func:`fetched_jars` gives them."""
+    return fetched_jars(locked_jars(), settings, note)
+
+
+def fetched_jars(jars: Sequence[tuple[str, str]], settings: Settings, note: Note) -> list[Path]:
+    """Paths of jars, each checked against its SHA-256; what is missing or damaged is fetched.
 
     A download that was broken off goes on with the first jar that is not whole.
 
@@ -46,7 +52,7 @@ def kafka_jars(settings: Settings, note: Note) -> list[Path]:
     folder = cache_dir(settings) / "maven"
     folder.mkdir(parents=True, exist_ok=True)
     with file_lock(folder / ".lock"):
-        wanted = [(coordinate, digest, _path(folder, coordinate)) for coordinate, digest in locked_jars()]
+        wanted = [(coordinate, digest, _path(folder, coordinate)) for coordinate, digest in jars]
         with ThreadPoolExecutor(_THREADS) as pool:
             whole = list(pool.map(lambda jar: _is_whole(jar[2], jar[1]), wanted))
         missing = [(jar[0], jar[1]) for jar, good in zip(wanted, whole, strict=True) if not good]
@@ -108,7 +114,7 @@ def _fetch(context: Any, folder: Path, coordinate: str, digest: str, stop: threa
             continue
         if _is_whole(path, digest):
             return path.stat().st_size
-        problem = "what came has another SHA-256 than kafka.lock.json"
+        problem = "what came has another SHA-256 than the one locked"
     path.unlink(missing_ok=True)
     raise ServiceUnavailable(
         f"cannot fetch {coordinate}: {problem}. Is the network up? `moodtape up` goes on from here"

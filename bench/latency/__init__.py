@@ -1,0 +1,1 @@
+"""How long a quote takes from its append to the database and to the channel of updates."""

@@ -1,0 +1,168 @@
+"""``python -m bench.latency``: quotes through the price flow at half of its maximum rate, probes among them timed."""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from confluent_kafka import Producer
+
+from bench.market import raw_quotes
+from bench.pipeline import ORIGIN, Pipeline, Step, committed_by, fill
+from bench.report import RESULTS, Report
+from bench.servers import note, servers
+from infra.clock import now_micros
+from infra.endpoints import Endpoints
+from infra.kafka import producer_config
+from infra.settings import Settings
+from schemas.clocks import Clock
+from schemas.codec import codec_for
+from schemas.records import RawQuote
+from schemas.topics import BARS, PARTITIONS, QUOTES, RAW_QUOTES
+
+from .probes import Timing, on_delivery, probe_symbols, watching
+
+STEPS = (
+    Step(("stream", "quotes"), "moodtape.quotes", [RAW_QUOTES]),
+    Step(("stream", "bars"), "moodtape.bars", [QUOTES]),
+    Step(("sink", "timescale"), "moodtape.sink.timescale", [QUOTES, BARS]),
+    Step(("sink", "latest"), "moodtape.sink.latest", [QUOTES]),
+)
+SLOT_SECONDS = 0.01
+PROBE_SECONDS = 0.05
+WARM_SECONDS = 5.0
+DRAIN_SECONDS = 20.0
+HEADS = ("from append to", "quotes/s", "commit every, ms", "probes", "p50, ms", "p90, ms", "p99, ms", "largest, ms")
+LABELS = {"stored": "row visible in PostgreSQL", "told": "message on the channel `updates`"}
+
+
+def main() -> int:
+    """Parse the command line, measure, report; exit code 1 if a probe never arrived."""
+    parser = argparse.ArgumentParser(prog="python -m bench.latency", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=40.0, help="of timing, after the warm-up")
+    parser.add_argument("--backlog", type=int, default=60_000, help="quotes drained to find the maximum rate")
+    parser.add_argument("--rate", type=float, help="quotes a second; unset = half of the maximum that is measured")
+    parser.add_argument("--commit-ms", type=int, default=100, help="MOODTAPE_COMMIT_INTERVAL_MS of the stages")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    args = parser.parse_args()
+    command = f"python -m bench.latency --seconds {args.seconds:g} --commit-ms {args.commit_ms}"
+    command += f" --rate {args.rate:g}" if args.rate else f" --backlog {args.backlog}"
+    report = Report("latency", "From append to the stores", command)
+    with servers() as (settings, endpoints):
+        run = measure(settings, endpoints, args)
+    rows = [(LABELS[name], f"{run['rate']:,.0f}", args.commit_ms, *percentiles(run[name])) for name in LABELS]
+    text = report.write(args.results, [run], [(HEADS, rows)])
+    sys.stdout.write(text + "\n")
+    return 1 if run["missing"] else 0
+
+
+def measure(settings: Settings, endpoints: Endpoints, args: argparse.Namespace) -> dict[str, Any]:
+    """Find the maximum rate, then time probes at half of it."""
+    environment = {"MOODTAPE_COMMIT_INTERVAL_MS": str(args.commit_ms)}
+    pipeline = Pipeline(settings, endpoints, STEPS, environment=environment)
+    maximum = None
+    if args.rate is None:
+        maximum = maximum_rate(pipeline, endpoints, args.backlog)
+        note(f"maximum rate: {maximum:,.0f} quotes/s")
+    rate = args.rate or maximum / 2  # type: ignore[operator]  # one of them is set
+    stored, told = Timing(), Timing()
+    with pipeline.started(), watching(endpoints.database, endpoints.redis, stored, told):
+        feeder = Feeder(endpoints.kafka, (stored, told))
+        feeder.run(rate, WARM_SECONDS)
+        time.sleep(1.0)
+        stored.forget()
+        told.forget()
+        achieved = feeder.run(rate, args.seconds)
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while stored.missing() + told.missing() and time.monotonic() < deadline:
+            time.sleep(0.1)
+    return {
+        "maximum_rate": maximum and round(maximum),
+        "rate": round(achieved),
+        "missing": stored.missing() + told.missing(),
+        "stored": [round(1000 * value, 1) for value in stored.seconds],
+        "told": [round(1000 * value, 1) for value in told.seconds],
+    }
+
+
+def maximum_rate(pipeline: Pipeline, endpoints: Endpoints, count: int) -> float:
+    """Quotes a second through all processes, from a backlog; the first fifth is left out, as starts differ."""
+    fill(endpoints.kafka, raw_quotes(count), end=False)
+    seen: list[tuple[float, int]] = []
+    with pipeline.started() as running, ExitStack() as stack:
+        asked = [stack.enter_context(committed_by(endpoints.kafka, step.group)) for step in STEPS[2:]]
+        parts = [(QUOTES, partition) for partition in range(PARTITIONS)]
+        while not seen or seen[-1][1] < count:
+            time.sleep(0.1)
+            # Clocks and markers count as well, so the slower sink's sum of offsets reaches the facts early.
+            done = min(sum(committed(parts).values()) for committed in asked)
+            if done > count / 5:
+                seen.append((time.monotonic(), done))
+            for watched in running.values():
+                watched.cpu()
+    (first, before), (last, after) = seen[0], seen[-1]
+    return (after - before) / max(last - first, 0.1)
+
+
+def percentiles(milliseconds: Sequence[float]) -> tuple[str, ...]:
+    """How many, median, 90th and 99th percentile, the largest."""
+    if not milliseconds:
+        return ("0", "-", "-", "-", "-")
+    some = np.percentile(milliseconds, (50, 90, 99, 100))
+    return (f"{len(milliseconds):,}", *(f"{value:.0f}" for value in some))
+
+
+class Feeder:
+    """A live producer: ordinary quotes at a steady rate, a probe every 50 ms, a clock a second."""
+
+    def __init__(self, bootstrap: str, timings: tuple[Timing, ...]) -> None:
+        self._producer = Producer(producer_config(bootstrap))
+        self._encode = codec_for(RAW_QUOTES).encode
+        self._quotes = self._endless()
+        self._probes = cycle(probe_symbols())
+        self._note = on_delivery(*timings)
+
+    def run(self, rate: float, seconds: float) -> float:
+        """Produce for so long; returns the rate that was kept up."""
+        began = time.monotonic()
+        sent, probed, clocked = 0, 0.0, 0.0
+        while (now := time.monotonic() - began) < seconds:
+            while sent < now * rate:
+                self._send(next(self._quotes))
+                sent += 1
+            if now >= probed:
+                probed += PROBE_SECONDS
+                self._send(RawQuote(source="bench", symbol=next(self._probes), event_time=0, price=1.0), self._note)
+            if now >= clocked:
+                clocked += 1.0
+                self._clock()
+            self._producer.poll(0)
+            time.sleep(SLOT_SECONDS)
+        self._producer.flush(30)
+        return sent / (time.monotonic() - began)
+
+    @staticmethod
+    def _endless() -> Iterator[RawQuote]:
+        while True:
+            yield from raw_quotes(100_000)
+
+    def _send(self, quote: RawQuote, noted: Any = None) -> None:
+        moment = now_micros()
+        live = RawQuote(
+            source=quote.source, symbol=quote.symbol, event_time=moment, ingest_time=moment, price=quote.price
+        )
+        self._producer.produce(RAW_QUOTES, self._encode(live), quote.symbol.encode(), on_delivery=noted)
+
+    def _clock(self) -> None:
+        headers = Clock(kind="time", origin=ORIGIN, time=now_micros() - 1_000_000).headers()
+        for partition in range(PARTITIONS):
+            self._producer.produce(RAW_QUOTES, None, partition=partition, headers=headers)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

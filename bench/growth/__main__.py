@@ -1,4 +1,4 @@
-"""``python -m bench.growth``: the quotes stage with more symbols, workers, records; correlations with longer windows."""
+"""``python -m bench.growth``: the quotes stage with more symbols, workers, records; longer windows of correlations."""
 
 import argparse
 import json

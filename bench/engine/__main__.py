@@ -44,10 +44,9 @@ def main() -> int:
             correct &= run.correct
             results.add(run)
             results.save(path)  # each at once: a measurement takes minutes and may be ended
-    text = markdown(results)
-    path.with_suffix(".md").write_text(text)
+            path.with_suffix(".md").write_text(markdown(results))
     plot(results, path.with_suffix(".png"))
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(markdown(results) + "\n")
     return 0 if correct else 1
 
 

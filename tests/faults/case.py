@@ -8,7 +8,7 @@ from random import Random
 from .result import Result
 from .world import Setting, World
 
-RECOVERY_LIMIT_SECONDS = 180.0
+RECOVERY_LIMIT_SECONDS = 300.0
 Act = Callable[["Scene"], str]
 
 

@@ -7,7 +7,7 @@ from .cases import CASES
 from .same import finish
 from .world import World
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.services, pytest.mark.timeout(1800)]
 # Names and seeds. Long outages last eight seconds here, and one record in fifty is broken; docs/faults.md has the rest.
 TWELVE = {
     "worker killed before produce": 11,

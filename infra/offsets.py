@@ -40,14 +40,15 @@ def log_starts(bootstrap: str, topics: Iterable[str]) -> dict[Partition, int]:
 
 
 def _listed(bootstrap: str, topics: Iterable[str], spec: OffsetSpec) -> dict[Partition, int]:
-    admin = admin_client(bootstrap)
     wanted = list(topics)
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
+        # A broker that has just started, or just made a topic, answers for partitions that it does not lead yet; and a
+        # client that learnt so does not ask for leaders again.
+        admin = admin_client(bootstrap)
         try:
             return _offsets(admin, wanted, spec)
         except KafkaException as error:
-            # A broker that has just started answers for partitions whose leader it does not lead yet.
             if time.monotonic() > deadline:
                 raise ServiceUnavailable(f"Kafka at {bootstrap}: {error.args[0].str()}") from error
             time.sleep(0.2)

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from infra.endpoints import Endpoints
 from infra.offsets import committed_offsets, log_ends, read_to_end
+from infra.replays import connected
 from infra.settings import Settings
 from schemas.clocks import CLOCK_HEADER
 from schemas.replays import LIVE
@@ -59,7 +60,7 @@ def drained(endpoints: Endpoints) -> bool:
 def stored_offsets(database: str, replay: str = LIVE) -> dict[tuple[str, int], int]:
     """Up to where the database holds the topics of the live flow or of a replay, by (topic, partition)."""
     query = "SELECT topic, partition, next_offset FROM sink_offset WHERE replay = %s"
-    with psycopg.connect(database) as connection:
+    with connected(database) as connection:
         rows = connection.execute(query, (replay,))
         return {(topic, partition): offset for topic, partition, offset in rows}
 

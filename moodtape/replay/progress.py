@@ -10,6 +10,7 @@ from schemas.replays import DERIVED, LIVE, Replay, replayed
 from schemas.topics import BARS, MENTIONS, QUOTES, RAW_POSTS, RAW_QUOTES, RAW_TOPICS, SENTIMENT, dead_letter_topic
 
 from ..pipeline import GROUPS, TABLE_TOPICS, stored_offsets
+from .planning import require_offsets
 
 Place = tuple[str, int]
 Offsets = Mapping[Place, int]
@@ -65,6 +66,17 @@ class Watch:
         self._live = [GroupOffsets(endpoints.kafka, group, topics) for group, topics in GROUPS.items()]
         self.lag = LiveLag()
 
+    def look(self) -> tuple[list[Step], int]:
+        """Every step, and the lag of the live flow.
+
+        Raises:
+            ServiceUnavailable: a server is away.
+            UserError: the live topics have lost what the replay has still to read.
+        """
+        if self._replay.ends:
+            require_offsets(self._endpoints.kafka, self._plan, self._stands())
+        return self.steps(), self.live_lag()
+
     def steps(self) -> list[Step]:
         """Every step as it stands. When all are finished at once, the replay is complete.
 
@@ -81,7 +93,7 @@ class Watch:
         begins = self._plan.begins if self._replay.ends else {}
         return _step(name, committed, {place: end for place, end in ends.items() if place[0] in sources}, begins)
 
-    def stands(self) -> dict[Place, int]:
+    def _stands(self) -> dict[Place, int]:
         """Where the replay stands in the live raw topics."""
         found: dict[Place, int] = {}
         for name in ("quotes", "posts"):

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from infra.clock import to_rfc3339
 from infra.endpoints import Endpoints
-from infra.errors import FatalError, UserError
+from infra.errors import FatalError, ServiceUnavailable, UserError
+from infra.failpoints import failpoint
 from infra.replays import Plan, complete_plan
 from infra.settings import Settings
 from infra.topics import create_topics
 from streams.topology import STAGES
 
 from ..supervisor import Child, Supervisor, last_words
-from .planning import require_offsets
 from .progress import LiveLag, Step, Watch
 
 TURN_SECONDS = 0.2
@@ -58,14 +58,24 @@ def run_replay(settings: Settings, endpoints: Endpoints, plan: Plan, workers: in
     started = time.monotonic()
     create_topics(endpoints.kafka, settings, plan.id)
     with closing(Watch(endpoints, plan)) as watch:
-        watch.live_lag()
+        _await_topics(watch, stop, note)
         with _processes(settings, endpoints, plan, workers) as supervisor:
-            complete = _until_complete(watch, plan, endpoints, supervisor, stop, note)
+            complete = _until_complete(watch, plan, supervisor, stop, note)
         if complete:
             complete_plan(endpoints.database, plan.id)
-        records = next(step.total for step in watch.steps() if step.name == "quotes")
-        records += next(step.total for step in watch.steps() if step.name == "posts")
+        records = sum(plan.ends.values()) - sum(plan.begins.values())
         return Done(complete, records, round(time.monotonic() - started, 1), watch.lag)
+
+
+def _await_topics(watch: Watch, stop: threading.Event, note: Note) -> None:
+    """A busy broker takes a while to make hundreds of partitions; the first look is that of the lag before."""
+    while not stop.is_set():
+        try:
+            watch.look()
+        except ServiceUnavailable as error:
+            note(f"waiting for the topics: {error}")
+        else:
+            return
 
 
 @contextmanager
@@ -95,9 +105,7 @@ def replay_children(settings: Settings, name: str, workers: int) -> list[Child]:
     return [*found, Child("sink-timescale", ("sink", "timescale", "--replay", name))]
 
 
-def _until_complete(
-    watch: Watch, plan: Plan, endpoints: Endpoints, supervisor: Supervisor, stop: threading.Event, note: Note
-) -> bool:
+def _until_complete(watch: Watch, plan: Plan, supervisor: Supervisor, stop: threading.Event, note: Note) -> bool:
     look_at = tell_at = 0.0
     moved_at, last = time.monotonic(), -1
     while not stop.wait(TURN_SECONDS):
@@ -106,15 +114,18 @@ def _until_complete(
         if now < look_at:
             continue
         look_at = now + LOOK_SECONDS
-        steps = watch.steps()
-        lag = watch.live_lag()
+        failpoint("look")
+        try:
+            steps, lag = watch.look()
+        except ServiceUnavailable as error:
+            note(f"replay {plan.id} waits: {error}")
+            continue
         finished = all(step.finished for step in steps)
         if finished or now >= tell_at:
             tell_at = now + TELL_SECONDS
             note(_line(plan.id, steps, lag))
         if finished:
             return True
-        require_offsets(endpoints.kafka, plan, watch.stands())
         passed = sum(step.done for step in steps)
         if passed != last:
             moved_at, last = now, passed

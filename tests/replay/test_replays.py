@@ -1,0 +1,191 @@
+"""The real commands: a recording is live, and comes once more, in other ways, with another scorer, in part."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from infra.clock import from_rfc3339
+from infra.endpoints import Endpoints
+from infra.offsets import read_to_end
+from schemas.codec import codec_for
+from schemas.topics import BARS, MENTIONS, QUOTES, RAW_QUOTES, SENTIMENT
+from tests.helpers.playing import Servers, play, rows_of
+from tests.helpers.sinking import delete_records
+
+from .cutting import cut
+
+pytestmark = [pytest.mark.services, pytest.mark.shared, pytest.mark.timeout(600)]
+FROM, TO = "2022-03-14T12:00:00Z", "2022-03-14T18:00:00Z"
+WHOLE = ("--from", "2022-03-14T00:00:00Z", "--to", "2022-03-16T00:00:00Z")
+INSIDE = ("2022-03-14T14:00:00Z", "2022-03-14T16:30:00Z")
+COMMAND_SECONDS = 240
+KILLED = {
+    "stream-quotes": "offsets-sent 2 kill",
+    "stream-bars": "produced 2 kill",
+    "stream-posts": "before-produce 1 kill",
+    "stream-correlations": "committed 2 kill",
+    "sink-timescale": "before-commit 2 kill",
+    "replay": "look 3 kill",
+}
+
+
+@dataclass(frozen=True)
+class Live:
+    """A recording that was played live, in a data folder whose servers run."""
+
+    data_dir: Path
+    endpoints: Endpoints
+
+    def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """A command of moodtape on this folder."""
+        return subprocess.run(
+            [sys.executable, "-m", "moodtape", *words, "--json", "--data-dir", str(self.data_dir)],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=self.data_dir.parent,
+            env={**os.environ, "MOODTAPE_SCORER": "lexicon", **environment},
+            timeout=COMMAND_SECONDS,
+        )
+
+    def done(self, *words: str, code: int = 0, **environment: str) -> Any:
+        """What a command printed, which ended as it shall."""
+        process = self.run(*words, **environment)
+        assert process.returncode == code, process.stderr[-4000:]
+        return json.loads(process.stdout)
+
+    def refused(self, *words: str) -> str:
+        """Why a command was refused: one line, no traceback."""
+        process = self.run(*words)
+        assert (process.returncode, process.stdout) == (2, ""), process.stderr
+        (line,) = process.stderr.strip().splitlines()
+        return line
+
+    def facts(self, topic: str) -> dict[int, list[bytes]]:
+        """Values of the facts of a topic, in the order of the log, by partition."""
+        found: dict[int, list[bytes]] = {}
+        for message in read_to_end(self.endpoints.kafka, [topic]):
+            if message.value() is not None:
+                found.setdefault(message.partition(), []).append(message.value())
+        return found
+
+
+@pytest.fixture(scope="module")
+def live(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """Six hours of a real recording, played to their end by the lexicon; then only the servers run."""
+    folder = tmp_path_factory.mktemp("live")
+    play(cut(shared, folder / "recording", FROM, TO), folder / "data", environment={"MOODTAPE_SCORER": "lexicon"})
+    with Servers(folder / "data") as endpoints:
+        yield Live(folder / "data", endpoints)
+
+
+def test_the_whole_again_differs_in_nothing_whatever_died(live: Live, tmp_path: Path) -> None:
+    """Other chunks and workers; each process killed in a transaction, the command itself too, and begun again."""
+    for name, order in KILLED.items():
+        (tmp_path / name).write_text(order)
+    orders = {
+        "MOODTAPE_FAILPOINTS": str(tmp_path),
+        "MOODTAPE_CONSUME_RECORDS": "50",
+        "MOODTAPE_COMMIT_INTERVAL_MS": "20",
+    }
+    words = ("replay", *WHOLE, "--into", "killed", "--workers", "2")
+    assert live.run(*words, **orders).returncode == -signal.SIGKILL
+    assert "is not complete" in live.refused("replay", "compare", "killed")
+    found = live.done(*words, **orders)
+    assert sorted(path.name for path in tmp_path.glob("*.fired")) == sorted(f"{name}.fired" for name in KILLED)
+    assert found["complete"]
+    assert live.done("replay", "compare", "killed")["different"] == 0
+    for topic in (QUOTES, BARS):
+        assert live.facts(f"{topic}.killed") == live.facts(topic)
+    assert sorted(all_of(live.facts(f"{MENTIONS}.killed"))) == sorted(all_of(live.facts(MENTIONS)))
+    assert live.done(*words)["complete"]
+
+
+def test_a_part_of_it_has_the_live_facts_of_its_time_and_symbols(live: Live) -> None:
+    """Folded from the beginning, written from --from to --to, one symbol: the same rows and records as live."""
+    live.done("replay", "--from", INSIDE[0], "--to", INSIDE[1], "--symbols", "tsla", "--into", "part")
+    report = live.done("replay", "compare", "part")
+    assert report["different"] == 0
+    assert all(table["replay"] == table["live"] > 0 for table in report["tables"].values())
+    times = [from_rfc3339(text) for text in INSIDE]
+    for topic in (QUOTES, BARS, MENTIONS, SENTIMENT):
+        codec = codec_for(topic)
+        records = [codec.decode(value) for value in all_of(live.facts(f"{topic}.part"))]
+        assert {record.symbol for record in records} == {"TSLA"}
+        assert all(times[0] <= record.event_time < times[1] for record in records)
+    assert {row["replay"] for row in rows_of(live.endpoints.database, "bar")} == {"live", "killed", "part"}
+
+
+def test_another_scorer_changes_scores_and_what_follows_from_them(live: Live, shared: Path) -> None:
+    """Prices, bars, words and buzz stay; scores, moods and mood against return differ, because of the model."""
+    model = f"onnx:{shared / 'models' / 'finminilm'}"
+    live.done("replay", *WHOLE, "--into", "scored", "--symbols", "TSLA", MOODTAPE_SCORER=model)
+    report = live.done("replay", "compare", "scored", "--samples", "1")
+    assert report["unexplained"] == 0
+    tables = report["tables"]
+    assert (tables["quote"]["different"], tables["bar"]["different"]) == (0, 0)
+    for name in ("post", "mention", "sentiment", "correlation"):
+        table = tables[name]
+        assert set(table["reasons"]) == {"model"}
+        assert table["changed"] == table["different"] > 0
+    assert tables["mention"]["changed"] == tables["mention"]["live"]
+    assert set(tables["mention"]["fields"]) <= {
+        *("score", "positive", "negative", "neutral", "label", "model", "model_version")
+    }
+    assert not {"mentions", "buzz_z", "keywords", "coverage", "authors"} & set(tables["sentiment"]["fields"])
+    assert tables["correlation"]["samples"][0]["key"]["pair"] == "MOOD_RETURN"
+
+
+def test_a_difference_that_nothing_explains_is_told(live: Live) -> None:
+    """A row removed, one added and one altered in a replay are counted, named, and end with exit code 1."""
+    live.done("replay", "--from", INSIDE[0], "--to", INSIDE[1], "--into", "spoiled")
+    with psycopg.connect(live.endpoints.database) as connection:
+        spoil = "WHERE replay = 'spoiled' AND ctid = (SELECT min(ctid) FROM {0} WHERE replay = 'spoiled')"
+        connection.execute(f"DELETE FROM quote {spoil.format('quote')}")
+        connection.execute(f"UPDATE bar SET close = close + 1e-9 {spoil.format('bar')}")
+        connection.execute(f"UPDATE mention SET revision = revision + 1 {spoil.format('mention')}")
+    report = live.done("replay", "compare", "spoiled", code=1)
+    tables = report["tables"]
+    assert report["unexplained"] == 4
+    assert (tables["quote"]["missing"], tables["bar"]["fields"]) == (1, {"close": 1})
+    assert (tables["mention"]["missing"], tables["mention"]["added"]) == (1, 1)
+    assert tables["quote"]["samples"][0]["only_in"] == "live"
+
+
+def test_what_is_refused(live: Live) -> None:
+    """Each with the reason and the way out, in one line."""
+    assert "no name for a replay" in live.refused("replay", *WHOLE, "--into", "live")
+    assert "is not before" in live.refused("replay", "--from", TO, "--to", FROM, "--into", "backwards")
+    assert "offset" in live.refused("replay", "--from", "noon", "--to", TO, "--into", "noon")
+    assert "--into" in live.refused("replay", "--from", FROM, "--to", TO)
+    assert "there is no replay nobody" in live.refused("replay", "compare", "nobody")
+    other = live.refused("replay", *WHOLE, "--into", "part")
+    assert "--from" in other
+    assert "moodtape replay drop part" in other
+
+
+def test_a_time_whose_prices_were_removed_is_refused(live: Live) -> None:
+    """Last, for it cuts the logs: the message says from when on everything is there, and that an archive would do."""
+    for partition in range(12):
+        half = len(live.facts(RAW_QUOTES).get(partition, ())) // 2
+        delete_records(live.endpoints.kafka, RAW_QUOTES, partition, half)
+    line = live.refused("replay", *WHOLE, "--into", "late")
+    assert "raw.quotes.v1 tells everything only after 2022-03-14T" in line
+    assert "--archive" in line
+    assert "late" not in [plan["replay"] for plan in live.done("replay", "list")]
+    live.done("replay", "drop", "part")
+    assert "part" not in {row["replay"] for row in rows_of(live.endpoints.database, "bar")}
+
+
+def all_of(facts: dict[int, list[bytes]]) -> Sequence[bytes]:
+    """The facts of all partitions."""
+    return [value for values in facts.values() for value in values]

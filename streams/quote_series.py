@@ -19,6 +19,8 @@ JUMP = 0.2
 # event_time, and sequence where it is not 0; then greatest ingest_time, revision, digest of the content.
 Key = int | tuple[int, int]
 Kept = tuple[int, int, bytes]
+# price, bid, ask, bid_size, ask_size
+Said = tuple[float | None, ...]
 
 
 class Keys:
@@ -39,12 +41,15 @@ class Keys:
         self._stored = 0
         self._replaced: dict[Key, None] = {}
 
-    def admit(self, record: RawQuote) -> int | None:
+    def admit(self, record: RawQuote, said: Said) -> int | None:
         """The revision of a quote: 0 for a new key; None for a duplicate."""
-        sequence, ingest = record.sequence, record.ingest_time
+        sequence, ingest, bar = record.sequence, record.ingest_time, record.bar
         key = (record.event_time, sequence) if sequence else record.event_time
+        rest = None if bar is None else (bar.open, bar.high, bar.low, bar.volume)
+        # 64 bits of everything but the key and ingest_time: the same fact read twice is a duplicate.
+        content = _pack((said, record.volume, record.currency, record.session, rest))
+        digest = blake2b(content, digest_size=8).digest()
         kept = self._kept.get(key)
-        digest = _digest(record)
         if kept is None:
             self._kept[key] = (ingest, 0, digest)
             return 0
@@ -94,10 +99,10 @@ class QuoteSeries:
         self.price = self.before = 0.0
         self.volume: float | None = None
         self.currency: str | None = None
-        self.said: tuple[float | None, ...] = ()
+        self.said: Said = ()
         self.since = 0
 
-    def judge(self, record: RawQuote, revision: int) -> tuple[str, ...]:
+    def judge(self, record: RawQuote, said: Said, revision: int) -> tuple[str, ...]:
         """``stale``, ``jump``, ``currency_changed`` of an admitted quote, against the one before it in time.
 
         ``jump``: |ln(price / previous price)| > 0.2. ``stale``: for an hour or more of event time the series has
@@ -106,40 +111,32 @@ class QuoteSeries:
         not judged, because what stood before it is not kept; nor is a correction of any but the last.
         """
         time, sequence, last = record.event_time, record.sequence or 0, self.time
-        if last is None:
-            flags = self._first(record)
-        elif time > last or (time == last and sequence > self.sequence):
-            flags = self._next(record)
-        elif revision and time == last and sequence == self.sequence:
-            return self._correction(record)
-        else:
-            return ()
-        self.time, self.sequence = time, sequence
-        self.volume = record.volume
-        self.currency = record.currency or self.currency
-        return flags
-
-    def _first(self, record: RawQuote) -> tuple[str, ...]:
-        self.price, self.said, self.since = record.price, _said(record), record.event_time
+        if last is None or time > last or (time == last and sequence > self.sequence):
+            return self._next(record, said, time, sequence)
+        if revision and time == last and sequence == self.sequence:
+            return self._correction(record, said)
         return ()
 
-    def _next(self, record: RawQuote) -> tuple[str, ...]:
+    def _next(self, record: RawQuote, said: Said, time: int, sequence: int) -> tuple[str, ...]:
         flags: tuple[str, ...] = ()
-        price, said, currency = record.price, _said(record), record.currency
+        price, currency, before = record.price, record.currency, self.price
         if said != self.said or not self._quiet(record):
-            self.said, self.since = said, record.event_time
-        elif record.event_time - self.since >= STALE_AFTER:
+            self.said, self.since = said, time
+        elif time - self.since >= STALE_AFTER:
             flags = ("stale",)
-        if _jumped(price, self.price):
+        if before and _jumped(price, before):
             flags += ("jump",)
-        if currency and self.currency and currency != self.currency:
-            flags += ("currency_changed",)
-        self.before, self.price = self.price, price
+        if currency:
+            if self.currency and currency != self.currency:
+                flags += ("currency_changed",)
+            self.currency = currency
+        self.before, self.price = before, price
+        self.time, self.sequence, self.volume = time, sequence, record.volume
         return flags
 
-    def _correction(self, record: RawQuote) -> tuple[str, ...]:
+    def _correction(self, record: RawQuote, said: Said) -> tuple[str, ...]:
         """Judge another payload for the last quote; a run of equal ones begins again with it."""
-        self.price, self.said, self.since, self.volume = record.price, _said(record), record.event_time, record.volume
+        self.price, self.said, self.since, self.volume = record.price, said, record.event_time, record.volume
         return ("jump",) if self.before and _jumped(record.price, self.before) else ()
 
     def _quiet(self, record: RawQuote) -> bool:
@@ -164,27 +161,6 @@ NO_KEYS = Keys(-(1 << 62))
 _pack: Callable[[Any], bytes] = msgspec.msgpack.Encoder().encode
 
 
-def _said(record: RawQuote) -> tuple[float | None, ...]:
-    return (record.price, record.bid, record.ask, record.bid_size, record.ask_size)
-
-
 def _jumped(price: float, previous: float) -> bool:
     ratio = price / previous
     return not 0.9 < ratio < 1.1 and (ratio == 0 or abs(log(ratio)) > JUMP)
-
-
-def _digest(record: RawQuote) -> bytes:
-    """64 bits of everything but the key and ``ingest_time``: the same fact read twice is a duplicate."""
-    bar = record.bar
-    content = (
-        record.price,
-        record.bid,
-        record.ask,
-        record.bid_size,
-        record.ask_size,
-        record.volume,
-        record.currency,
-        record.session,
-        None if bar is None else (bar.open, bar.high, bar.low, bar.volume),
-    )
-    return blake2b(_pack(content), digest_size=8).digest()

@@ -23,8 +23,9 @@ from .schedule import Schedule
 from .stage import Emit, Fold
 
 AHEAD = 300 * MICROS
-CALENDAR = (-2_208_988_800 * MICROS, 7_258_118_400 * MICROS)  # the years 1900 to 2199
+EARLIEST, LATEST = -2_208_988_800 * MICROS, 7_258_118_400 * MICROS  # the years 1900 to 2199
 make_quote = maker(Quote)
+EXTENDS = True
 
 
 class QuotesFold(Fold):
@@ -49,24 +50,25 @@ class QuotesFold(Fold):
         Raises:
             PoisonError: the quote makes no sense.
         """
-        bar, time = record.bar, record.event_time
         check(record)
-        series = self._series.get((record.source, record.symbol, 0 if bar is None else bar.interval))
-        if series is None:
-            series = self._named(record.source, record.symbol, 0 if bar is None else bar.interval)
+        source, symbol, time, bar = record.source, record.symbol, record.event_time, record.bar
+        interval = 0 if bar is None else bar.interval
+        series = self._series.get((source, symbol, interval)) or self._named(source, symbol, interval)
         if watermark is not None and time < watermark - KEPT:
             return (_emit(record, 0, ("late", *self._own_flags(record, series))),)
         keys = series.keys
         if not keys.start < time <= keys.end:
             keys = series.keys = self._keys(series, -(-time // MINUTE) * MINUTE)
-        revision = keys.admit(record)
+        said = (record.price, record.bid, record.ask, record.bid_size, record.ask_size)
+        revision = keys.admit(record, said)
         if revision is None:
             return ()
         if not keys.told:
             keys.told = True
             self._journal.note(keys.end, series.name, keys)
             self._changed[series] = None
-        return (_emit(record, revision, series.judge(record, revision) + self._own_flags(record, series)),)
+        flags = series.judge(record, said, revision)
+        return (_emit(record, revision, flags + self._own_flags(record, series)),)
 
     def advance(self, watermark: int) -> Sequence[Emit]:
         """Forget the keys that no fact can meet again."""
@@ -120,9 +122,9 @@ class QuotesFold(Fold):
         """Flags that need no other quote."""
         bid, ask, bar = record.bid, record.ask, record.bar
         crossed = bid is not None and ask is not None and bid > ask
-        straddles = bar is not None and self._grid.straddles(record.event_time, bar.interval, bar.interval)
-        if series.known and not crossed and not straddles:
+        if series.known and not crossed and bar is None:
             return ()
+        straddles = bar is not None and self._grid.straddles(record.event_time, bar.interval, bar.interval)
         found = ((crossed, "crossed"), (not series.known, "unknown_instrument"), (straddles, "straddles"))
         return tuple(name for it_is, name in found if it_is)
 
@@ -146,7 +148,7 @@ def _emit(record: RawQuote, revision: int, flags: tuple[str, ...]) -> Emit:
         revision,
         flags,
     )
-    return Emit(QUOTES, record.symbol, quote)
+    return Emit(QUOTES, record.symbol, quote, EXTENDS)
 
 
 def check(record: RawQuote) -> None:
@@ -156,13 +158,14 @@ def check(record: RawQuote) -> None:
         PoisonError: with reason ``invalid`` and what is wrong.
     """
     # Each comparison is false for not-a-number, too.
+    time, volume, bid, ask = record.event_time, record.volume, record.bid, record.ask
     if not 0 < record.price < inf:
         raise PoisonError("invalid", f"price {record.price} is not a finite number above 0")
-    if record.event_time > record.ingest_time + AHEAD:
+    if time > record.ingest_time + AHEAD:
         raise PoisonError("invalid", "event_time is more than 5 minutes past ingest_time")
-    if not CALENDAR[0] < record.event_time < CALENDAR[1]:
+    if not EARLIEST < time < LATEST:
         raise PoisonError("invalid", "event_time is not in the years 1900 to 2199")
-    for value in (record.volume, record.bid, record.ask, record.bid_size, record.ask_size):
+    for value in (volume, bid, ask, record.bid_size, record.ask_size):
         if value is not None and not 0 <= value < inf:
             raise PoisonError("invalid", f"volume, bid, ask or a size is {value}, not a finite number of at least 0")
     if record.bar is not None:

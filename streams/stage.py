@@ -15,11 +15,15 @@ from schemas.topics import state_topic
 
 
 class Emit(NamedTuple):
-    """A record to be written; the key decides the partition."""
+    """A record to be written; the key decides the partition.
+
+    ``extends``: it is the input record, every field unchanged, with more fields behind (``schemas.codec.EXTENDS``).
+    """
 
     topic: str
     key: str
     record: Record
+    extends: bool = False
 
 
 class Fold:

@@ -25,6 +25,7 @@ SNAPSHOT_VERSION = 2
 CURSOR_KEY = "cursor"
 WATERMARK_KEY = "watermark"
 _FOLD_PREFIX = "fold:"
+_NO_HEADERS: Headers = []
 # A record that was redriven for another group: this one has had the original.
 _NOT_OURS = Clock(kind="tick")
 
@@ -69,6 +70,7 @@ class PartitionCore:
         self._guard = Guard(stage.name)
         self._watermark = Watermark(expected_origins(stage, partition), stage.lateness)
         self._decoders = {topic: (codec_for(topic).decode, TOPICS[topic].key) for topic in stage.inputs}
+        self._kinds = {TOPICS[topic].record for topic in stage.inputs}
         self._encoders: dict[str, Codec] = {}
         self._origin = f"{stage.inputs[0]}/{partition}"
         self._pending: Clock | None = None
@@ -80,22 +82,32 @@ class PartitionCore:
 
     def decode(self, entries: Sequence[Entry]) -> list[Any]:
         """For each entry its record, its clock, or the error that reading it gave."""
-        return [self._decode(entry) for entry in entries]
+        read = self._read
+        return [
+            self._look(topic, key, value, headers) if headers else read(topic, key, value)
+            for topic, _, _, key, value, headers in entries
+        ]
 
-    def _decode(self, entry: Entry) -> Any:
+    def _look(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> Any:
+        """What an entry with headers is."""
         try:
-            if entry.headers:
-                clock = parse_clock(entry.headers)
-                if clock is not None:
-                    return clock
-                again = parse_redriven(entry.headers)
-                if again is not None and again.group not in self._groups:
-                    return _NOT_OURS
-            decode, key_of = self._decoders[entry.topic]
-            record = decode(warm_up_of(entry.headers) or entry.value if entry.headers else entry.value)
-            if entry.key != key_of(record).encode():
+            clock = parse_clock(headers)
+        except NotAClock as error:
+            return error
+        if clock is not None:
+            return clock
+        again = parse_redriven(headers)
+        if again is not None and again.group not in self._groups:
+            return _NOT_OURS
+        return self._read(topic, key, warm_up_of(headers) or value)
+
+    def _read(self, topic: str, key: bytes | None, value: bytes | None) -> Any:
+        decode, key_of = self._decoders[topic]
+        try:
+            record = decode(value)
+            if key != key_of(record).encode():
                 raise PoisonError("invalid", "the key is not the record's")
-        except (DecodeError, NotAClock, PoisonError, UnicodeError) as error:
+        except (DecodeError, PoisonError, UnicodeError) as error:
             return error
         return record
 
@@ -107,28 +119,27 @@ class PartitionCore:
     def run(self, entries: Sequence[Entry], decoded: Sequence[Any], answers: Mapping[str, Any]) -> list[Output]:
         """Fold the entries of one chunk; returns what must be produced, in order."""
         out: list[Output] = []
-        watermark = self._watermark
+        watermark, fold, fact, kinds = self._watermark, self._fold, self._guard.fact, self._kinds
         for entry, item in zip(entries, decoded, strict=True):
-            if entry.append_ms > watermark.idle_check_ms:
-                move = watermark.read(entry.append_ms)
+            topic, _, append_ms, _, value, _ = entry
+            if append_ms > watermark.idle_check_ms:
+                move = watermark.read(append_ms)
                 if move is not None:
                     self._forward(move, out)
-            if isinstance(item, Clock):
+            if type(item) in kinds:
+                try:
+                    emitted = fact(fold, topic, item, watermark.time, answers)
+                except PoisonError as error:
+                    self._bury(entry, error, item.event_time, out)
+                else:
+                    if emitted:
+                        self._encode(emitted, out, value)
+            elif isinstance(item, Clock):
                 self._hear(entry, item, out)
-            elif isinstance(item, Exception):
-                self._bury(entry, item, None, out)
             else:
-                self._fact(entry, item, answers, out)
+                self._bury(entry, item, None, out)
         self._forward_pending(out)
         return out
-
-    def _fact(self, entry: Entry, record: Any, answers: Mapping[str, Any], out: list[Output]) -> None:
-        try:
-            emitted = self._guard.fact(self._fold, entry.topic, record, self._watermark.time, answers)
-        except PoisonError as error:
-            self._bury(entry, error, record.event_time, out)
-        else:
-            self._encode(emitted, out)
 
     def _hear(self, entry: Entry, clock: Clock, out: list[Output]) -> None:
         if clock.kind == "tick":
@@ -171,15 +182,18 @@ class PartitionCore:
         for topic in self._stage.clocked:
             out.extend(Output(topic, partition, None, None, headers) for partition in partitions)
 
-    def _encode(self, emitted: Sequence[Emit], out: list[Output]) -> None:
-        for topic, key, record in emitted:
+    def _encode(self, emitted: Sequence[Emit], out: list[Output], value: bytes | None = None) -> None:
+        """Outputs of what a fold emitted; ``value`` is the input that it is made of."""
+        replay = self._replay
+        for topic, key, record, extends in emitted:
             codec = self._encoders.get(topic)
             if codec is None:
                 codec = self._encoders[topic] = codec_for(topic)
-            if self._replay is None or self._replay.holds(record.event_time):  # type: ignore[union-attr]
-                out.append(Output(topic, None, key.encode(), codec.encode(record), []))
+            data = codec.extend(value, record) if extends else codec.encode(record)
+            if replay is None or replay.holds(record.event_time):  # type: ignore[union-attr]
+                out.append(Output(topic, None, key.encode(), data, _NO_HEADERS))
             elif topic in FOLDED:
-                out.append(Output(topic, None, key.encode(), None, warm_up(codec.encode(record))))
+                out.append(Output(topic, None, key.encode(), None, warm_up(data)))
 
     def _bury(self, entry: Entry, error: Exception, event_time: int | None, out: list[Output]) -> None:
         """A dead letter; in a replay only where the record may be of its time."""

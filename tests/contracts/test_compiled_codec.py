@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from schemas.binary import read_long, write_long
 from schemas.codec import Codec, DecodeError, codec_for, to_dict
 from schemas.layouts import LEARN_AFTER
+from schemas.records import RawQuote
 from schemas.registry import REGISTRY
 from schemas.topics import BARS, CORRELATIONS, QUOTES, RAW_QUOTES, TOPICS
 
@@ -91,6 +92,21 @@ def test_records_read_by_their_layout_are_those_read_plainly(topic: str, data: s
         changed = (int.from_bytes(framed, "little") ^ 1 << bit).to_bytes(len(framed), "little")
         assert outcome(taught, changed) == outcome(untaught, changed)
     assert outcome(taught, framed) == outcome(untaught, framed)
+
+
+@given(data=st.data())
+def test_a_quote_takes_over_the_bytes_of_its_raw_quote(data: st.DataObject) -> None:
+    """A quote made of a raw quote's bytes is the quote encoded whole, whatever came before."""
+    schema = plain(REGISTRY.versions(TOPICS[QUOTES].subject)[-1].schema)
+    raws, quotes = codec_for(RAW_QUOTES), codec_for(QUOTES)
+    assert quotes._base is not None
+    record = data.draw(values(schema))
+    quote = quotes._from_dict(dict(record))
+    raw = raws._from_dict({name: record[name] for name in RawQuote.__slots__})
+    for _ in range(2):
+        assert quotes.extend(raws.encode(raw), quote) == quotes.encode(quote)
+    for other in (None, b"", b"\0\0\0\0\1of another schema"):
+        assert quotes.extend(other, quote) == quotes.encode(quote)
 
 
 def outcome(codec: Codec, value: bytes) -> str:

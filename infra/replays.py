@@ -18,10 +18,7 @@ from .errors import ServiceUnavailable, UserError
 
 Place = tuple[str, int]
 _CODE = ("schemas", "infra", "streams")
-_COLUMNS = (
-    "id, from_time, to_time, symbols, archive, scorer, code, cluster,"
-    " begins, ends, known_after, planned_at, completed_at"
-)
+_COLUMNS = "id, from_time, to_time, symbols, scorer, code, cluster, begins, ends, known_after, planned_at, completed_at"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +29,6 @@ class Plan:
         start: first event time of its facts, microseconds UTC.
         end: exclusive.
         symbols: only facts about these; empty = all.
-        archive: folder of the recording that is read before the raw topics.
         scorer: what scores, as ``scorer`` in the settings.
         code: digest of the code that it is made by.
         cluster: identity of the Kafka cluster that the offsets belong to.
@@ -47,7 +43,6 @@ class Plan:
     start: int
     end: int
     symbols: tuple[str, ...] = ()
-    archive: str | None = None
     scorer: str = ""
     code: str = ""
     cluster: str = ""
@@ -58,9 +53,8 @@ class Plan:
     complete: bool = False
 
     def replay(self) -> Replay:
-        """What its stages must know. With an archive they read copies of the raw topics."""
-        ends = {} if self.archive else self.ends
-        return Replay(id=self.id, start=self.start, end=self.end, symbols=self.symbols, ends=ends)
+        """What its stages must know."""
+        return Replay(id=self.id, start=self.start, end=self.end, symbols=self.symbols, ends=self.ends)
 
 
 def check_id(text: str) -> str:
@@ -116,11 +110,11 @@ def store_plan(database: str, plan: Plan) -> None:
     try:
         with connected(database) as connection:
             connection.execute(
-                "INSERT INTO replay (id, from_time, to_time, symbols, archive, scorer, code, cluster, begins, ends,"
+                "INSERT INTO replay (id, from_time, to_time, symbols, scorer, code, cluster, begins, ends,"
                 " known_after)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                 (
-                    *(plan.id, to_datetime(plan.start), to_datetime(plan.end), list(plan.symbols), plan.archive),
+                    *(plan.id, to_datetime(plan.start), to_datetime(plan.end), list(plan.symbols)),
                     *(plan.scorer, plan.code, plan.cluster, _listed(plan.begins), _listed(plan.ends)),
                     None if plan.known_after is None else to_datetime(plan.known_after),
                 ),
@@ -189,13 +183,12 @@ def _listed(offsets: Mapping[Place, int]) -> Jsonb:
 
 
 def _plan(row: tuple) -> Plan:  # type: ignore[type-arg]  # a row of _COLUMNS
-    name, start, end, symbols, archive, scorer, code, cluster, begins, ends, known_after, planned_at, done_at = row
+    name, start, end, symbols, scorer, code, cluster, begins, ends, known_after, planned_at, done_at = row
     return Plan(
         id=name,
         start=from_datetime(start),
         end=from_datetime(end),
         symbols=tuple(symbols),
-        archive=archive,
         scorer=scorer,
         code=code,
         cluster=cluster,

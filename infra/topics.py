@@ -45,10 +45,10 @@ class DesiredTopic:
 def desired_topics(settings: Settings, replay: str = LIVE) -> list[DesiredTopic]:
     """Every topic of the live flow or of a replay: facts, dead letters, states."""
     copies = {"min.insync.replicas": "2" if settings.replication_factor >= 3 else "1"}
-    made = [TOPICS[name] for name in (TOPICS if replay == LIVE else (*RAW_TOPICS, *DERIVED))]
+    made = tuple(TOPICS) if replay == LIVE else DERIVED
     owners = (*STAGES, "redrive") if replay == LIVE else STAGES
-    topics = [_fact_topic(spec) for spec in made]
-    topics += [_dead_letter_topic(spec) for spec in made]
+    topics = [_fact_topic(TOPICS[name]) for name in made]
+    topics += [_dead_letter_topic(TOPICS[name]) for name in dict.fromkeys((*RAW_TOPICS, *made))]
     topics += [_state_topic(owner) for owner in owners]
     return [
         DesiredTopic(replayed(topic.name, replay), topic.partitions, {**topic.config, **copies}) for topic in topics

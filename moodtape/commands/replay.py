@@ -135,7 +135,6 @@ def _shown(plan: Plan) -> dict[str, object]:
         "from": to_rfc3339(plan.start),
         "to": to_rfc3339(plan.end),
         "symbols": list(plan.symbols),
-        "archive": plan.archive,
         "scorer": plan.scorer,
         "code": plan.code,
         "complete": plan.complete,

@@ -12,12 +12,13 @@ from infra.kafka import admin_client
 from infra.offsets import log_ends, log_starts
 from infra.replays import Plan, check_id, code_version, find_plan, require_plan, store_plan
 from infra.settings import Settings
-from schemas.topics import RAW_QUOTES, RAW_TOPICS
+from schemas.topics import RAW_TOPICS
 from streams.scoring.choose import chosen
 
 from .history import NOWHERE, Place, complete_after
 
 _TIMEOUT_SECONDS = 20.0
+_PLAYED = "(`moodtape record DIR`) plays in a data folder of its own: `moodtape demo --recording DIR --data-dir D`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,6 @@ class Wanted:
     start: int
     end: int
     symbols: tuple[str, ...] = ()
-    archive: str | None = None
 
 
 def plan_replay(settings: Settings, endpoints: Endpoints, wanted: Wanted) -> Plan:
@@ -60,7 +60,6 @@ def _fresh(settings: Settings, endpoints: Endpoints, wanted: Wanted) -> Plan:
         start=wanted.start,
         end=wanted.end,
         symbols=wanted.symbols,
-        archive=wanted.archive,
         scorer=settings.scorer_url or chosen(settings),
         code=code_version(),
         cluster=_cluster(endpoints.kafka),
@@ -78,7 +77,7 @@ def _cluster(bootstrap: str) -> str:
 
 def _require_same(begun: Plan, now: Plan) -> None:
     """Refuse to go on with a replay that was asked for something else."""
-    named = {"start": "--from", "end": "--to", "symbols": "--symbols", "archive": "--archive"}
+    named = {"start": "--from", "end": "--to", "symbols": "--symbols"}
     made = {} if begun.complete else {"scorer": "the scorer", "code": "the code", "cluster": "the Kafka cluster"}
     for attribute, name in {**named, **made}.items():
         was, is_now = getattr(begun, attribute), getattr(now, attribute)
@@ -96,25 +95,23 @@ def _told(attribute: str, value: object) -> str:
 
 
 def _known_after(bootstrap: str, plan: Plan) -> int | None:
-    """Event time after which no raw quote is missing; None where nothing was ever removed."""
-    quotes = {place: low for place, low in plan.begins.items() if place[0] == RAW_QUOTES}
-    times = complete_after(bootstrap, quotes, plan.ends).values()
+    """Event time after which no raw fact is missing; None where nothing was ever removed."""
+    times = complete_after(bootstrap, plan.begins, plan.ends).values()
     return max((time for time in times if time is not None), default=None)
 
 
 def _require_known(plan: Plan, known_after: int | None) -> None:
-    """Refuse a replay of a time of which raw quotes were removed."""
+    """Refuse a replay of a time of which raw facts were removed."""
     if known_after is None or plan.start > known_after:
         return
     if known_after == NOWHERE:
         raise UserError(
-            f"{RAW_QUOTES} held facts once, but they were removed. Read them from a recording: --archive DIR, "
-            "made in time by `moodtape record DIR`"
+            "a raw topic holds nothing any more of what it held: there is nothing to replay. A recording that was "
+            f"made in time {_PLAYED}"
         )
     raise UserError(
-        f"{RAW_QUOTES} tells everything only after {to_rfc3339(known_after)}; what came before was removed. "
-        "Give a later --from, or read the time before from a recording: --archive DIR, made in time by "
-        "`moodtape record DIR`"
+        f"the raw topics tell everything only after {to_rfc3339(known_after)}; what came before was removed "
+        f"(raw posts are kept for 48 hours). Give a later --from; or a recording that was made in time {_PLAYED}"
     )
 
 
@@ -129,6 +126,5 @@ def require_offsets(bootstrap: str, plan: Plan, stands: Mapping[Place, int]) -> 
         if low > stand and stand < end:
             raise UserError(
                 f"{topic}/{partition}: replay {plan.id} has to read from offset {stand} on, but the log begins at "
-                f"{low} now. Remove it by `moodtape replay drop {plan.id}` and begin anew, with a later --from or "
-                "with --archive DIR"
+                f"{low} now. Remove it by `moodtape replay drop {plan.id}` and begin anew, with a later --from"
             )

@@ -174,13 +174,13 @@ def test_what_is_refused(live: Live) -> None:
 
 
 def test_a_time_whose_prices_were_removed_is_refused(live: Live) -> None:
-    """Last, for it cuts the logs: the message says from when on everything is there, and that an archive would do."""
+    """Last, for it cuts the logs: the message says from when on everything is there, and that a recording would do."""
     for partition in range(12):
         half = len(live.facts(RAW_QUOTES).get(partition, ())) // 2
         delete_records(live.endpoints.kafka, RAW_QUOTES, partition, half)
     line = live.refused("replay", *WHOLE, "--into", "late")
-    assert "raw.quotes.v1 tells everything only after 2022-03-14T" in line
-    assert "--archive" in line
+    assert "the raw topics tell everything only after 2022-03-14T" in line
+    assert "moodtape record" in line
     assert "late" not in [plan["replay"] for plan in live.done("replay", "list")]
     live.done("replay", "drop", "part")
     assert "part" not in {row["replay"] for row in rows_of(live.endpoints.database, "bar")}

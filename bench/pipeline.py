@@ -89,10 +89,13 @@ class Pipeline:
             RuntimeError: a process ended, or it takes longer than the limit.
         """
         with self.started() as running:
-            used = {name: watched.cpu() for name, watched in running.items()}
+            used: dict[str, float] = {}
             for name, step in zip(list(running), self._steps, strict=True):
-                while not self._committed(step):
+                done = False
+                while not done:
                     time.sleep(POLL_SECONDS)
+                    done = self._committed(step)
+                    # After the question, which itself takes a while: what was spent meanwhile must not be missed.
                     used = {each: watched.cpu() for each, watched in running.items()}
                     if running[name].seconds > limit_seconds:
                         raise RuntimeError(f"{name} is not done after {limit_seconds:.0f} s")

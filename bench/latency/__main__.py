@@ -36,7 +36,7 @@ STEPS = (
 SLOT_SECONDS = 0.01
 PROBE_SECONDS = 0.05
 WARM_SECONDS = 5.0
-DRAIN_SECONDS = 20.0
+DRAIN_SECONDS = 60.0
 HEADS = ("from append to", "quotes/s", "commit every, ms", "probes", "p50, ms", "p90, ms", "p99, ms", "largest, ms")
 LABELS = {"stored": "row visible in PostgreSQL", "told": "message on the channel `updates`"}
 
@@ -74,13 +74,11 @@ def measure(settings: Settings, endpoints: Endpoints, args: argparse.Namespace) 
     with pipeline.started(), watching(endpoints.database, endpoints.redis, stored, told):
         feeder = Feeder(endpoints.kafka, (stored, told))
         feeder.run(rate, WARM_SECONDS)
-        time.sleep(1.0)
+        drain(stored, told)  # the processes are still starting: what waited for them says nothing
         stored.forget()
         told.forget()
         achieved = feeder.run(rate, args.seconds)
-        deadline = time.monotonic() + DRAIN_SECONDS
-        while stored.missing() + told.missing() and time.monotonic() < deadline:
-            time.sleep(0.1)
+        drain(stored, told)
     return {
         "maximum_rate": maximum and round(maximum),
         "rate": round(achieved),
@@ -88,6 +86,13 @@ def measure(settings: Settings, endpoints: Endpoints, args: argparse.Namespace) 
         "stored": [round(1000 * value, 1) for value in stored.seconds],
         "told": [round(1000 * value, 1) for value in told.seconds],
     }
+
+
+def drain(*timings: Timing) -> None:
+    """Wait until every probe was seen, but not for ever."""
+    deadline = time.monotonic() + DRAIN_SECONDS
+    while any(timing.missing() for timing in timings) and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def maximum_rate(pipeline: Pipeline, endpoints: Endpoints, count: int) -> float:
@@ -125,7 +130,7 @@ class Feeder:
         self._encode = codec_for(RAW_QUOTES).encode
         self._quotes = self._endless()
         self._probes = cycle(probe_symbols())
-        self._note = on_delivery(*timings)
+        self._timings = timings
 
     def run(self, rate: float, seconds: float) -> float:
         """Produce for so long; returns the rate that was kept up."""
@@ -137,7 +142,7 @@ class Feeder:
                 sent += 1
             if now >= probed:
                 probed += PROBE_SECONDS
-                self._send(RawQuote(source="bench", symbol=next(self._probes), event_time=0, price=1.0), self._note)
+                self._send(RawQuote(source="bench", symbol=next(self._probes), event_time=0, price=1.0), timed=True)
             if now >= clocked:
                 clocked += 1.0
                 self._clock()
@@ -151,11 +156,12 @@ class Feeder:
         while True:
             yield from raw_quotes(100_000)
 
-    def _send(self, quote: RawQuote, noted: Any = None) -> None:
+    def _send(self, quote: RawQuote, *, timed: bool = False) -> None:
         moment = now_micros()
         live = RawQuote(
             source=quote.source, symbol=quote.symbol, event_time=moment, ingest_time=moment, price=quote.price
         )
+        noted = on_delivery(moment, self._timings) if timed else None
         self._producer.produce(RAW_QUOTES, self._encode(live), quote.symbol.encode(), on_delivery=noted)
 
     def _clock(self) -> None:

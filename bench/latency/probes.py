@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
@@ -16,7 +16,12 @@ from schemas.topics import PARTITIONS, partition_of
 from sinks.latest import CHANNEL
 
 POLL_SECONDS = 0.005
-_FOUND = "SELECT symbol, count(*) FROM quote WHERE symbol = ANY(%s) GROUP BY symbol"
+_FOUND = """
+SELECT p.symbol, (extract(epoch FROM q.event_time) * 1000000)::bigint
+FROM unnest(%s::text[]) AS p (symbol), LATERAL (
+    SELECT event_time FROM quote WHERE symbol = p.symbol ORDER BY event_time DESC, revision DESC LIMIT 1
+) AS q
+"""
 
 
 def probe_symbols() -> list[str]:
@@ -34,22 +39,21 @@ class Timing:
     """When each probe was appended and when it was seen, in seconds since 1970; any thread may tell."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, deque[float]] = {symbol: deque() for symbol in probe_symbols()}
+        self._waiting: dict[str, deque[tuple[int, float]]] = {symbol: deque() for symbol in probe_symbols()}
         self._lock = threading.Lock()
         self.seconds: list[float] = []
 
-    def appended(self, symbol: str, moment: float) -> None:
+    def appended(self, symbol: str, event_time: int, moment: float) -> None:
         """The broker has it."""
         with self._lock:
-            self._waiting[symbol].append(moment)
+            self._waiting[symbol].append((event_time, moment))
 
-    def seen(self, symbol: str, moment: float, number: int = 1) -> None:
-        """The oldest ``number`` of a symbol that were not seen yet are there."""
+    def seen(self, symbol: str, event_time: int, moment: float) -> None:
+        """Everything of a symbol up to an event time is there; probes of one symbol keep their order."""
         with self._lock:
             waiting = self._waiting[symbol]
-            for _ in range(number):
-                if waiting:
-                    self.seconds.append(moment - waiting.popleft())
+            while waiting and waiting[0][0] <= event_time:
+                self.seconds.append(moment - waiting.popleft()[1])
 
     def missing(self) -> int:
         """How many were not seen."""
@@ -82,14 +86,12 @@ def watching(database: str, redis_url: str, stored: Timing, told: Timing) -> Ite
 
 def _look(database: str, stored: Timing, stop: threading.Event) -> None:
     symbols = probe_symbols()
-    known = dict.fromkeys(symbols, 0)
     with psycopg.connect(database, autocommit=True) as connection:
         while not stop.wait(POLL_SECONDS):
             found = connection.execute(_FOUND, (symbols,)).fetchall()
             moment = time.time()
-            for symbol, number in found:
-                stored.seen(symbol, moment, number - known[symbol])
-                known[symbol] = number
+            for symbol, event_time in found:
+                stored.seen(symbol, event_time, moment)
 
 
 def _listen(redis_url: str, told: Timing, stop: threading.Event) -> None:
@@ -102,17 +104,18 @@ def _listen(redis_url: str, told: Timing, stop: threading.Event) -> None:
                 continue
             moment, update = time.time(), json.loads(message["data"])
             if update["table"] == "quote":
+                # The message says which symbols are newer; the hash, written before it, says how new.
                 for symbol in symbols.intersection(update["symbols"]):
-                    told.seen(symbol, moment)
+                    told.seen(symbol, int(client.hget(f"quote:{symbol}", "event_time")), moment)
 
 
-def on_delivery(*timings: Timing) -> Callable[[Any, Any], None]:
+def on_delivery(event_time: int, timings: Sequence[Timing]) -> Callable[[Any, Any], None]:
     """A delivery callback of a probe: the broker's time of its append counts."""
 
     def note(error: Any, message: Any) -> None:
         if error is not None:
             raise RuntimeError(error.str())
         for timing in timings:
-            timing.appended(message.key().decode(), message.timestamp()[1] / 1000)
+            timing.appended(message.key().decode(), event_time, message.timestamp()[1] / 1000)
 
     return note

@@ -38,7 +38,7 @@ class Pump:
     """Moves chunks from Kafka to the agent and their results back, in one transaction a moment.
 
     Args:
-        send: hands a chunk to the agent; called in the Kafka thread, must not block.
+        send: hands the chunks of a poll to the agent; called in the Kafka thread, must not block.
         handover: where the agent puts what it finished.
     """
 
@@ -49,7 +49,7 @@ class Pump:
         bootstrap: str,
         instance: str,
         *,
-        send: Callable[[Chunk], None],
+        send: Callable[[Sequence[Chunk]], None],
         handover: Handover,
         now: Now,
     ) -> None:
@@ -179,22 +179,26 @@ class Pump:
         for message in messages:
             groups[message.topic(), message.partition()].append(message)
         positions = self._positions(list(groups))
+        chunks = []
         for (topic, partition), group in groups.items():
             owned = self._owned.get(partition)
             if owned is None:
                 continue
             metrics.RECORDS_IN.labels(topic).inc(len(group))
             end = max(positions[topic, partition], group[-1].offset() + 1)
-            self._hand_over(owned, topic, end, group)
+            chunks.append(self._chunk(owned, topic, end, group))
+        if chunks:
+            self._send(chunks)
 
-    def _hand_over(self, owned: Owned, topic: str, end: int, messages: Sequence[Message]) -> None:
+    def _chunk(self, owned: Owned, topic: str, end: int, messages: Sequence[Message]) -> Chunk:
+        """A chunk under way: it counts as read and in flight."""
         due = time.monotonic() >= owned.snapshot_at
         if due:
             owned.snapshot_at = time.monotonic() + self._settings.snapshot_interval_seconds
         owned.in_flight += 1
         owned.read[topic] = end
         name = self._sources[topic]
-        self._send(Chunk(owned, topic, end, [entry_of(m, name) for m in messages], due))
+        return Chunk(owned, topic, end, [entry_of(m, name) for m in messages], due)
 
     def _positions(self, keys: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
         asked = [TopicPartition(topic, partition) for topic, partition in keys]
@@ -204,10 +208,13 @@ class Pump:
     def _note_markers(self) -> None:
         """The log's last offsets may be transaction markers: an empty chunk commits the position behind them."""
         keys = [(topic, number) for number in self._owned for topic in self._sources]
+        chunks = []
         for (topic, number), position in self._positions(keys).items():
             owned = self._owned[number]
             if position > owned.read.get(topic, 0):
-                self._hand_over(owned, topic, position, [])
+                chunks.append(self._chunk(owned, topic, position, []))
+        if chunks:
+            self._send(chunks)
 
     def _make_room(self) -> None:
         """Bound what is in flight: wait a little, then pause the partitions and keep polling."""

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import faust
@@ -73,7 +73,7 @@ async def process_chunk(stage: Stage, chunk: Chunk, handover: Handover) -> Finis
 class PumpService(Service):  # type: ignore[misc]  # mode is untyped here
     """Runs the Kafka thread beside the agents and ends the process when it falls silent or fails."""
 
-    def __init__(self, pump: Pump, channel: Any, inbox: "asyncio.Queue[Chunk]", **kwargs: Any) -> None:
+    def __init__(self, pump: Pump, channel: Any, inbox: "asyncio.Queue[Sequence[Chunk]]", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._pump = pump
         self._channel = channel
@@ -96,8 +96,7 @@ class PumpService(Service):  # type: ignore[misc]  # mode is untyped here
     @Service.task
     async def _feed(self) -> None:
         while not self.should_stop:
-            chunk = await self._inbox.get()
-            await self._channel.send(value=chunk)
+            await self._channel.send(value=await self._inbox.get())
 
     @Service.task
     async def _watch(self) -> None:
@@ -144,27 +143,29 @@ def run_stage(stage: Stage, settings: Settings, endpoints: Endpoints) -> None:
     app = build_app(stage, settings)
     channel = app.channel(maxsize=stage.chunks_in_flight * 4)
     handover = Handover()
-    inbox: asyncio.Queue[Chunk] = asyncio.Queue()
+    inbox: asyncio.Queue[Sequence[Chunk]] = asyncio.Queue()
 
     @app.agent(channel, name=stage.name)
-    async def _agent(chunks: Any) -> None:
-        async for chunk in chunks:
-            try:
-                finished = await process_chunk(stage, chunk, handover)
-            except asyncio.CancelledError:
-                raise
-            except BaseException as error:  # Faust would acknowledge and go on
-                handover.fail(error)
-                raise
-            handover.put(finished)
-            await asyncio.sleep(0)  # a full queue would keep the loop from its other tasks
+    async def _agent(polls: Any) -> None:
+        # An event of Faust's costs as much as several records: one for all chunks of a poll.
+        async for chunks in polls:
+            for chunk in chunks:
+                try:
+                    finished = await process_chunk(stage, chunk, handover)
+                except asyncio.CancelledError:
+                    raise
+                except BaseException as error:  # Faust would acknowledge and go on
+                    handover.fail(error)
+                    raise
+                handover.put(finished)
+                await asyncio.sleep(0)  # a full queue would keep the loop from its other tasks
 
     pump = Pump(
         stage,
         settings,
         endpoints.kafka,
         instance.name,
-        send=lambda chunk: _hand_to(loop, inbox, chunk),
+        send=lambda chunks: _hand_to(loop, inbox, chunks),
         handover=handover,
         now=now_micros,
     )
@@ -180,8 +181,8 @@ def run_stage(stage: Stage, settings: Settings, endpoints: Endpoints) -> None:
     loop.run_until_complete(_serve(app, loop))
 
 
-def _hand_to(loop: asyncio.AbstractEventLoop, inbox: "asyncio.Queue[Chunk]", chunk: Chunk) -> None:
-    loop.call_soon_threadsafe(inbox.put_nowait, chunk)
+def _hand_to(loop: asyncio.AbstractEventLoop, inbox: "asyncio.Queue[Sequence[Chunk]]", chunks: Sequence[Chunk]) -> None:
+    loop.call_soon_threadsafe(inbox.put_nowait, chunks)
 
 
 async def _serve(app: Any, loop: asyncio.AbstractEventLoop) -> None:

@@ -12,7 +12,8 @@ class Edge:
     """One edge: facts that went in, facts that came out, and what does not add up.
 
     ``missing`` went in and did not come out, ``extra`` came out twice or from nowhere, ``altered`` came out
-    different. The first 20 of them are named in ``problems``, all are counted.
+    different; ``unjudged`` may be right or wrong, the logs do not tell. The first 20 problems are named in
+    ``problems``, all are counted.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Edge:
     missing: int = 0
     extra: int = 0
     altered: int = 0
+    unjudged: int = 0
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -48,6 +50,7 @@ class Edge:
             "missing": self.missing,
             "extra": self.extra,
             "altered": self.altered,
+            "unjudged": self.unjudged,
             "ok": self.ok,
             "problems": self.problems,
             "notes": self.notes,
@@ -76,6 +79,7 @@ class Report:
         widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
         lines = [_line(row, widths) for row in rows]
         lines += [note for edge in self.edges for note in edge.notes]
+        lines += [f"{edge.name}: {edge.unjudged:,} not judged" for edge in self.edges if edge.unjudged]
         lines += [problem for edge in self.edges for problem in edge.problems]
         lines += [_more(edge) for edge in self.edges if edge.missing + edge.extra + edge.altered > len(edge.problems)]
         return "\n".join(lines)

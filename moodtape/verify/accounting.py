@@ -6,19 +6,32 @@ from dataclasses import dataclass
 
 from infra.endpoints import Endpoints
 from infra.settings import Settings
-from schemas.topics import BARS, POSTS, QUOTES, RAW_POSTS, RAW_QUOTES, TOPICS
+from schemas.topics import (
+    BARS,
+    CORRELATIONS,
+    MENTIONS,
+    POSTS,
+    QUOTES,
+    RAW_POSTS,
+    RAW_QUOTES,
+    SENTIMENT,
+    TOPICS,
+)
 
 from .account import Edge, Report
-from .bars import BarRecount, Calendar, IndicatorCheck
+from .bars_again import BarsAgain
+from .buckets import Calendar
+from .correlations_again import CorrelationsAgain
 from .dead_letters import letters_edge
 from .letters import NONE, Tries, buried
-from .reading import Fact, Heard, Span, TopicReader, require
+from .moods_again import MoodsAgain
+from .reading import Span, TopicReader, facts_only, require
 from .recount import PostRules, QuoteRules, Recount, Rules
+from .stage_edges import StageEdge
 from .stored import StoredEdges
 from .tables import TABLES, Store
 
 POLL_SECONDS = 0.25
-BARS_GROUP = "moodtape.bars"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +67,8 @@ def verify(endpoints: Endpoints, settings: Settings, patience: float, note: Call
 def _edges(scope: Scope) -> Iterator[Callable[[], Edge]]:
     yield lambda: first_stage_edge(scope, RAW_QUOTES, QUOTES, "moodtape.quotes", QuoteRules)
     yield lambda: first_stage_edge(scope, RAW_POSTS, POSTS, "moodtape.posts", PostRules)
-    yield lambda: bars_edge(scope)
+    for stage in _stage_edges(scope):
+        yield lambda stage=stage: _draw_up(scope, stage)  # type: ignore[misc]  # mypy cannot infer a default
     stored = StoredEdges(scope.reader, scope.store, lambda topic, spans: _stored(scope, topic, spans))
     for table in TABLES:
         yield lambda table=table: stored.draw_up(table)  # type: ignore[misc]  # mypy cannot infer a default
@@ -77,44 +91,42 @@ def first_stage_edge(scope: Scope, raw: str, out: str, group: str, rules: Callab
     for span in ends:
         tries = Tries(raw, span.partition, group, dead.get(span.partition, NONE), span.low)
         count = Recount(edge, rules(), span.partition, span.high, tries)
-        count.take_raw(_facts_only(reader, later[span.partition]))
-        count.take_out(_facts_only(reader, made[span.partition]))
+        count.take_raw(facts_only(reader.facts(later[span.partition])))
+        count.take_out(facts_only(reader.facts(made[span.partition])))
         count.close()
     return edge
 
 
-def bars_edge(scope: Scope) -> Edge:
-    """Quotes against bars: which are closed, and what is in them."""
-    edge = Edge(f"{QUOTES} -> {BARS}")
-    reader = scope.reader
-    ends = require(reader.spans(QUOTES), QUOTES)
-    edge.notes += _await(scope, f"{BARS_GROUP} has not read all", lambda: _lag(reader, BARS_GROUP, ends))
-    made = {span.partition: span for span in require(reader.spans(BARS), BARS)}
-    later = {span.partition: span for span in reader.spans(QUOTES)}
-    calendar = Calendar(scope.settings.day_zone)
-    dead = buried(reader, QUOTES, BARS_GROUP)
-    for span in ends:
-        tries = Tries(QUOTES, span.partition, BARS_GROUP, dead.get(span.partition, NONE), span.low)
-        count = BarRecount(edge, calendar, scope.settings.quote_sources, span.low == 0)
-        count.take_quotes(tries.folded(reader.facts(span)))
-        count.mark()
-        behind = Span(QUOTES, span.partition, span.high, later[span.partition].high)
-        count.take_quotes(tries.folded(reader.facts(behind)))
-        check = IndicatorCheck(edge) if made[span.partition].low == 0 else None
-        count.take_bars(_checked(_facts_only(reader, made[span.partition]), check))
-        count.close()
-    return edge
+def _stage_edges(scope: Scope) -> Iterator[StageEdge]:
+    reader, settings = scope.reader, scope.settings
+    calendar = Calendar(settings.day_zone)
+    yield StageEdge(
+        reader,
+        (QUOTES,),
+        BARS,
+        "moodtape.bars",
+        lambda edge, number, lows: BarsAgain(edge, number, calendar, settings.quote_sources, lows),
+    )
+    yield StageEdge(
+        reader,
+        (MENTIONS,),
+        SENTIMENT,
+        "moodtape.moods",
+        lambda edge, _, lows: MoodsAgain(edge, calendar, settings.post_sources, not lows[MENTIONS]),
+    )
+    yield StageEdge(
+        reader,
+        (BARS, SENTIMENT),
+        CORRELATIONS,
+        "moodtape.correlations",
+        lambda edge, number, lows: CorrelationsAgain(edge, number, not (lows[BARS] or lows[SENTIMENT])),
+    )
 
 
-def _checked(facts: Iterator[Fact], check: IndicatorCheck | None) -> Iterator[Fact]:
-    for fact in facts:
-        if check is not None and fact.record is not None:
-            check.take(fact.record)
-        yield fact
-
-
-def _facts_only(reader: TopicReader, span: Span) -> Iterator[Fact]:
-    return (entry for entry in reader.facts(span) if not isinstance(entry, Heard))
+def _draw_up(scope: Scope, stage: StageEdge) -> Edge:
+    stage.edge.notes += _await(scope, f"{stage.group} has not read everything", stage.lag)
+    stage.go_on(last=True)
+    return stage.edge
 
 
 def _lag(reader: TopicReader, group: str, ends: list[Span]) -> int:

@@ -13,7 +13,6 @@ Digest = int
 Try = tuple[int, int]
 """Offset of the original and number of the try: 1 = the original itself, more = redriven."""
 SINK_GROUP = "moodtape.sink.timescale"
-KEPT = 2 * 3600 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,6 @@ class Tries:
 
     def __init__(self, topic: str, partition: int, group: str, dead: Buried, low: int = 0) -> None:
         self._place, self._group, self.dead, self._low = (topic, partition), group, dead, low
-        self._heard: int | None = None
 
     def of(self, fact: Fact) -> Try | None:
         """Which try of which original a record is; None where it was redriven for another group."""
@@ -86,22 +84,11 @@ class Tries:
         return number[0] == fact.offset or number[0] < self._low
 
     def folded(self, entries: Iterable[Fact | Heard]) -> Iterator[Fact | Heard]:
-        """Clocks, and the records that a fold of the group took in; for partitions with clocks of one origin.
-
-        Not those it gave up, nor those redriven for others, nor a redriven one of buckets that are closed for good.
-        """
+        """Clocks, and the records that the group took in: not those it gave up, nor those redriven for others."""
         for entry in entries:
             if isinstance(entry, Heard):
-                if entry.clock.kind == "time":
-                    self._heard = max(entry.clock.time, self._heard or entry.clock.time)
                 yield entry
                 continue
             number = self.of(entry)
-            if number is not None and number not in self.dead.bytes_at and not self._too_old(number, entry.record):
+            if number is not None and number not in self.dead.bytes_at:
                 yield entry
-
-    def _too_old(self, number: Try, record: Any) -> bool:
-        # The first stage flags what is too old for a fold, and no clock comes between it and the next stage.
-        if number[1] == 1 or record is None or self._heard is None:
-            return False
-        return bool(record.event_time < self._heard - KEPT)

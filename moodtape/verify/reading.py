@@ -1,6 +1,6 @@
 """Reading a topic from end to end, with a plain consumer that belongs to no group."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -8,10 +8,12 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 
 from infra.errors import ServiceUnavailable, UserError
 from infra.kafka import consumer_config, is_fatal
+from infra.offsets import log_ends, log_starts
 from schemas.clocks import Clock, parse_clock
 from schemas.codec import DecodeError, codec_for
 
 TIMEOUT_SECONDS = 20.0
+SLICE = 50_000
 # A producer that died holds its partition's readers back for at most its transaction timeout.
 SILENCE_SECONDS = 60.0
 BATCH = 2000
@@ -21,13 +23,18 @@ Headers = list[tuple[str, bytes]]
 
 
 class Fact(NamedTuple):
-    """One record of a log as it stands there. ``record`` is None where the value cannot be decoded."""
+    """One record of a log as it stands there.
+
+    ``record`` is None where the value cannot be decoded, and ``error`` says why; ``append_ms`` is the broker's time.
+    """
 
     offset: int
     record: Any
     key: bytes | None
     value: bytes | None
     headers: Headers
+    append_ms: int = 0
+    error: str = ""
 
 
 class Heard(NamedTuple):
@@ -64,22 +71,19 @@ class TopicReader:
         self._consumer.close()
 
     def spans(self, topic: str) -> list[Span]:
-        """What each partition of a topic holds now; empty where there is no such topic.
+        """What each partition of a topic holds now, open transactions included; empty where there is no such topic.
 
         Raises:
             ServiceUnavailable: Kafka does not answer.
         """
         try:
-            found = self._consumer.list_topics(topic, TIMEOUT_SECONDS).topics[topic]
-            if found.error is not None:
+            if self._consumer.list_topics(topic, TIMEOUT_SECONDS).topics[topic].error is not None:
                 return []
-            return [self._span(topic, partition) for partition in sorted(found.partitions)]
         except KafkaException as error:
             raise ServiceUnavailable(f"Kafka does not answer: {error.args[0].str()}") from error
-
-    def _span(self, topic: str, partition: int) -> Span:
-        low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT_SECONDS)
-        return Span(topic, partition, low, high)
+        starts = log_starts(self._bootstrap, [topic])
+        ends = log_ends(self._bootstrap, [topic])
+        return [Span(topic, part, starts[topic, part], ends[topic, part]) for _, part in sorted(ends)]
 
     def messages(self, span: Span) -> Iterator[Any]:
         """Every record between the offsets of a span, clocks included, in order.
@@ -136,12 +140,12 @@ class TopicReader:
             if clock is not None:
                 yield Heard(message.offset(), clock)
                 continue
-            value = message.value()
+            value, why = message.value(), ""
             try:
                 record = codec.decode(value)
-            except DecodeError:
-                record = None
-            yield Fact(message.offset(), record, message.key(), value, headers)
+            except DecodeError as error:
+                record, why = None, str(error)
+            yield Fact(message.offset(), record, message.key(), value, headers, message.timestamp()[1], why)
 
     def committed(self, group: str, spans: list[Span]) -> dict[int, int]:
         """Offset that a consumer group has come to in each partition; the log's start where it has none."""
@@ -161,6 +165,26 @@ def _clock(headers: Headers) -> Clock | None:
         return parse_clock(headers)
     except ValueError:
         return None
+
+
+def facts_only(entries: Iterable[Fact | Heard]) -> Iterator[Fact]:
+    """Without the clocks."""
+    return (entry for entry in entries if not isinstance(entry, Heard))
+
+
+def in_step(spans: Sequence[Span]) -> Iterator[list[Span]]:
+    """Parts of spans side by side, each as far along in its own as the others, none of more than 50,000 offsets."""
+    parts = max((-(-(span.high - span.low) // SLICE) for span in spans), default=0)
+    for number in range(parts):
+        yield [
+            Span(
+                span.topic,
+                span.partition,
+                span.low + (span.high - span.low) * number // parts,
+                span.low + (span.high - span.low) * (number + 1) // parts,
+            )
+            for span in spans
+        ]
 
 
 def require(spans: list[Span], topic: str) -> list[Span]:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from infra.clock import from_datetime, to_rfc3339
+from schemas.topics import TOPICS, partition_of
 
 from .account import Edge
 from .letters import Tries, Try
@@ -14,33 +15,39 @@ from .tables import Table
 Row = Mapping[str, Any]
 
 
-class Doubles:
-    """Which logical keys were seen before. Keeps 64 bits a key."""
+class Revisions:
+    """The last revision of each logical key: 64 bits of the key, and of the longest unseen ones none any more.
 
-    def __init__(self) -> None:
-        self._seen: set[int] = set()
+    Args:
+        limit: how many keys are surely remembered.
+    """
 
-    def seen(self, key: tuple[Any, ...]) -> bool:
-        """Whether this key came before; remembers it."""
+    def __init__(self, limit: int = 1_000_000) -> None:
+        self._limit = limit
+        self._recent: dict[int, int] = {}
+        self._older: dict[int, int] = {}
+
+    def take(self, key: tuple[Any, ...], revision: int) -> int | None:
+        """The last revision of a key so far, None for none; remembers the greater of the two."""
         digest = hash(key)
-        if digest in self._seen:
-            return True
-        self._seen.add(digest)
-        return False
+        before = self._recent.get(digest)
+        if before is None:
+            before = self._older.get(digest)
+        self._recent[digest] = revision if before is None else max(before, revision)
+        if len(self._recent) >= self._limit:
+            self._recent, self._older = {}, self._recent
+        return before
 
 
 def same(kept: Any, said: Any) -> bool:
     """Whether a column's value is exactly the record's: doubles bit by bit, times to the microsecond."""
+    if kept is said or kept == said:
+        return True
     if isinstance(kept, datetime):
-        kept = from_datetime(kept)
-    if isinstance(kept, list) or isinstance(said, tuple):
-        return kept is not None and said is not None and _same_items(kept, said)
-    return bool(kept == said) or (kept != kept and said != said)
-
-
-def _same_items(kept: Iterable[Any], said: Iterable[Any]) -> bool:
-    left, right = list(kept), list(said)
-    return len(left) == len(right) and all(same(a, b) for a, b in zip(left, right, strict=True))
+        return bool(from_datetime(kept) == said)
+    if isinstance(said, tuple | list) and isinstance(kept, list):
+        return len(kept) == len(said) and all(map(same, kept, said))
+    return bool(kept != kept and said != said)
 
 
 def differences(row: Row, columns: Mapping[str, Any]) -> list[str]:
@@ -106,12 +113,17 @@ class Comparison:
     ) -> None:
         self.edge = edge
         self._table, self._doubtful, self._suspect = table, doubtful, suspect
+        self._revisions = Revisions()
+        self._refused: dict[int, Refused] = {}
 
     def walk(self, partition: int, facts: Iterable[Fact], rows: Iterable[Row], tries: Tries) -> None:
-        """Account for one partition. ``tries`` tells what the store refused and what was sent back to it."""
+        """Account for one partition, or for its next part.
+
+        ``tries`` tells what the store refused and what was sent back to it.
+        """
         waiting: Iterator[Row] = iter(rows)
         row = next(waiting, None)
-        doubles, refused = Doubles(), Refused(self.edge)
+        refused = self._refused.setdefault(partition, Refused(self.edge))
         for fact in facts:
             while row is not None and row["topic_offset"] < fact.offset:
                 self.stray(row)
@@ -122,7 +134,9 @@ class Comparison:
                 self.edge.facts_in += tries.counts(number, fact)
                 given_up = number in tries.dead.bytes_at
                 excuse = refused.take(number, given_up, found)
-                self._judge(partition, fact, row if found else None, excuse, doubles if number[1] == 1 else Doubles())
+                if number[1] == 1 and fact.record is not None:
+                    self._judge_record(partition, fact)
+                self._judge(partition, fact, row if found else None, excuse)
             elif row is not None and found:
                 self.stray(row)
             if found:
@@ -137,28 +151,60 @@ class Comparison:
         place = f"partition {row['topic_partition']} offset {row['topic_offset']}"
         self.edge.blame("extra", f"{_identity(row)}: a row that no record stands for, or a second one ({place})")
 
-    def _judge(self, partition: int, fact: Fact, row: Row | None, excused: bool, doubles: Doubles) -> None:
-        place = f"partition {partition} offset {fact.offset}"
+    def _judge(self, partition: int, fact: Fact, row: Row | None, excused: bool) -> None:
         record = fact.record
-        key = None if record is None else self._table.key_of(record)
-        name = "a record that cannot be decoded" if key is None else spoken(key)
-        if key is not None and self._table.once(record) and doubles.seen(key):
-            self.edge.blame("extra", f"{name} stands twice in the topic, again at {place}")
         if row is None:
             if not excused:
-                self.edge.blame("missing", f"{name} ({place}) has no row")
+                self.edge.blame("missing", f"{self._name(partition, fact)} has no row")
             return
         self.edge.facts_out += 1
         if record is None:
-            self.edge.blame("altered", f"{name} ({place}) has a row")
+            self.edge.blame("altered", f"{self._name(partition, fact)} has a row")
             return
         wrong = differences(row, self._table.columns(record))
-        doubtful = self._doubtful(record, row, wrong) if wrong else []
+        if not wrong:
+            return
+        doubtful = self._doubtful(record, row, wrong)
         certain = [column for column in wrong if column not in doubtful]
         if certain:
-            self.edge.blame("altered", f"{name} ({place}): {', '.join(certain)}")
+            self.edge.blame("altered", f"{self._name(partition, fact)}: {', '.join(certain)}")
         elif doubtful:
-            self._suspect(record, f"{name} ({place}): {', '.join(doubtful)}")
+            self._suspect(record, f"{self._name(partition, fact)}: {', '.join(doubtful)}")
+
+    def _judge_record(self, partition: int, fact: Fact) -> None:
+        """Whether a record stands where it belongs, and once."""
+        record, spec = fact.record, TOPICS[self._table.topic]
+        key = spec.key(record)
+        if fact.key != key.encode():
+            said = "none" if fact.key is None else repr(fact.key.decode(errors="replace")[:80])
+            self.edge.blame("altered", f"{self._name(partition, fact)}: its key is {said}, not {key!r}")
+        home = partition_of(key, spec.partitions)
+        if home != partition:
+            self.edge.blame("altered", f"{self._name(partition, fact)}: it belongs to partition {home}")
+        if self._table.once(record):
+            self._judge_revision(partition, fact)
+
+    def _judge_revision(self, partition: int, fact: Fact) -> None:
+        revision = getattr(fact.record, "revision", 0)
+        before = self._revisions.take(self._table.key_of(fact.record), revision)
+        if before is None:
+            return
+        name = self._name(partition, fact)
+        if revision == before:
+            self.edge.blame("extra", f"{name} stands twice in the topic")
+        elif revision < before:
+            self.edge.blame("extra", f"{name} is stale: revision {before} stands before it")
+        elif self._table.counted and revision > before + 1:
+            self.edge.blame("missing", f"{name}: no revision between {before} and {revision}")
+
+    def _name(self, partition: int, fact: Fact) -> str:
+        place = f"partition {partition} offset {fact.offset}"
+        record = fact.record
+        if record is None:
+            return f"a record that cannot be decoded, {fact.error} ({place})"
+        revision = getattr(record, "revision", None)
+        key = self._table.key_of(record) if revision is None else (*self._table.key_of(record), revision)
+        return f"{spoken(key)} ({place})"
 
 
 def _identity(row: Row) -> str:

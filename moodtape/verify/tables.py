@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
+from functools import cache
+from operator import attrgetter
 from typing import Any
 
 import psycopg
@@ -23,9 +25,10 @@ class Table:
     Attributes:
         topic: the records' topic.
         name: the table.
-        key: names of the fields that make the logical key, the revision among them.
+        key: names of the fields that make the logical key, without the revision.
         columns: values of every column of ours for a record.
-        once: whether a logical key may stand in the topic only once.
+        once: whether a logical key may stand in the topic only once for each revision.
+        counted: revisions of a key count 0, 1, 2 ...; else they only rise, where there are any.
     """
 
     topic: str
@@ -33,6 +36,7 @@ class Table:
     key: tuple[str, ...]
     columns: Callable[[Any], Columns]
     once: Callable[[Any], bool] = lambda _: True
+    counted: bool = False
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -45,35 +49,47 @@ class Table:
         return TOPICS[self.topic].retention_ms is None
 
     def key_of(self, record: Any) -> tuple[Any, ...]:
-        """Logical key of a record, with its revision."""
+        """Logical key of a record, without its revision."""
         values = tuple(getattr(record, name) for name in self.key)
         return (*values, record.bar.interval if record.bar else 0) if isinstance(record, Quote) else values
 
 
-def plain(record: Any) -> Columns:
+@cache
+def _reader(kind: type) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    names = tuple(field.name for field in fields(kind))
+    return names, attrgetter(*names)
+
+
+def plain(record: Any) -> dict[str, Any]:
     """Columns of a record that has only plain fields."""
-    return {field.name: getattr(record, field.name) for field in fields(record)}
+    names, values = _reader(type(record))  # type: ignore[arg-type]  # a class can be hashed
+    return dict(zip(names, values(record), strict=True))
+
+
+def _inner(kind: type, record: Any, prefix: str = "") -> dict[str, Any]:
+    """Columns of a record inside another, None each where there is none."""
+    names, values = _reader(kind)
+    said = (None,) * len(names) if record is None else values(record)
+    return {prefix + name: value for name, value in zip(names, said, strict=True)}
 
 
 def quote_columns(record: Quote) -> Columns:
     """The source's own bar lies in columns ``bar_...``."""
-    bar = record.bar
-    inner = {f"bar_{f.name}": None if bar is None else getattr(bar, f.name) for f in fields(SourceBar)}
-    return {**{k: v for k, v in plain(record).items() if k != "bar"}, **inner}
+    columns = plain(record)
+    return columns | _inner(SourceBar, columns.pop("bar"), "bar_")
 
 
 def bar_columns(record: Bar) -> Columns:
     """Each indicator is a column."""
-    inner = {f.name: getattr(record.indicators, f.name) for f in fields(Indicators)}
-    return {**{k: v for k, v in plain(record).items() if k != "indicators"}, **inner}
+    columns = plain(record)
+    return columns | _inner(Indicators, columns.pop("indicators"))
 
 
 def post_columns(record: ScoredPost) -> Columns:
     """The sentiment's parts are columns, the mentions a list of objects."""
-    mood = record.sentiment
-    inner = {f.name: None if mood is None else getattr(mood, f.name) for f in fields(SentimentScore)}
-    outer = {k: v for k, v in plain(record).items() if k != "sentiment"}
-    return {**outer, **inner, "mentions": [asdict(mention) for mention in record.mentions]}
+    columns = plain(record)
+    inner = _inner(SentimentScore, columns.pop("sentiment"))
+    return {**columns, **inner, "mentions": [asdict(mention) for mention in record.mentions]}
 
 
 def not_late(record: Quote | ScoredPost) -> bool:
@@ -82,16 +98,17 @@ def not_late(record: Quote | ScoredPost) -> bool:
 
 
 TABLES = (
-    Table(QUOTES, "quote", ("source", "symbol", "event_time", "sequence", "revision"), quote_columns, not_late),
-    Table(BARS, "bar", ("symbol", "interval", "start", "revision"), bar_columns),
-    Table(POSTS, "post", ("source", "post_id", "revision"), post_columns, not_late),
-    Table(MENTIONS, "mention", ("symbol", "source", "post_id", "revision"), plain, not_late),
-    Table(SENTIMENT, "sentiment", ("symbol", "interval", "start", "revision"), plain),
+    Table(QUOTES, "quote", ("source", "symbol", "event_time", "sequence"), quote_columns, not_late, counted=True),
+    Table(BARS, "bar", ("symbol", "interval", "start"), bar_columns, counted=True),
+    Table(POSTS, "post", ("source", "post_id"), post_columns, not_late),
+    Table(MENTIONS, "mention", ("symbol", "source", "post_id"), plain, not_late),
+    Table(SENTIMENT, "sentiment", ("symbol", "interval", "start"), plain, counted=True),
     Table(
         CORRELATIONS,
         "correlation",
-        ("symbol", "interval", "window", "event_time", "pair", "method", "revision"),
+        ("symbol", "interval", "window", "event_time", "pair", "method"),
         plain,
+        counted=True,
     ),
     Table(GAPS, "gap", ("source", "stream", "start", "event_time"), plain),
     # A compacted topic: a symbol comes again whenever the listing changes.

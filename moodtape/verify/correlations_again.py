@@ -1,0 +1,205 @@
+"""Correlations told again from bars and moods, which are read in step by their clocks."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+
+from schemas.clocks import Clock
+from schemas.records import Bar, Correlation, Sentiment
+from schemas.topics import BARS, MENTIONS, QUOTES, SENTIMENT
+
+from .account import Edge
+from .buckets import DAY, MICROS
+from .clockwork import Clockwork, Origin
+from .correlation_figures import (
+    MOOD_INTERVAL,
+    Correlated,
+    CorrelationKey,
+    Figure,
+    Sheet,
+    bar_entry,
+    differing,
+    figures_of,
+    is_due,
+    mood_entry,
+    tell_all,
+)
+from .latecomers import ALWAYS, Late, Latecomers
+from .matching import Key, Matching, Verdict
+from .reading import Fact, Heard
+from .rows import spoken
+
+AT_ONCE = 256
+NEVER = -1
+
+
+@dataclass(slots=True)
+class _Input:
+    """One of the two topics: what was not taken yet, and how far its clock is."""
+
+    waiting: deque[tuple[Fact | Heard, bool]] = field(default_factory=deque)
+    clock: int = NEVER
+    away: bool = False
+    sure: bool = True
+
+    @property
+    def place(self) -> int:
+        """Which of the two goes on: the one that is behind, and one that comes back before it is gone without."""
+        if self.away:
+            return NEVER if self.waiting else ALWAYS
+        return self.clock
+
+
+class CorrelationsAgain:
+    """The account of one partition between ``bars.v1`` and ``sentiment.v1`` and ``correlations.v1``.
+
+    Args:
+        edge: what the findings go to.
+        partition: its number.
+        whole: whether both inputs' logs still begin with their first record. If not, correlations are not judged
+            until a full window of days after the first clock.
+    """
+
+    def __init__(self, edge: Edge, partition: int, whole: bool) -> None:
+        self.edge, self._whole = edge, whole
+        self._matching: Matching[Correlated] = Matching(edge, differing, _spoken, self._explain)
+        origins: list[Origin] = [(BARS, f"{QUOTES}/{partition}"), (SENTIMENT, f"{MENTIONS}/{partition}")]
+        self._clockwork = Clockwork(origins)
+        self._inputs = {BARS: _Input(), SENTIMENT: _Input()}
+        self._late = Latecomers()
+        self._sheets: dict[str, Sheet] = {}
+        self._due: list[tuple[int, int, str]] = []
+        self._ready: list[tuple[Figure, bool]] = []
+        self._first: int | None = None
+        self._emitted = 0
+
+    def take(self, topic: str, entry: Fact | Heard, sure: bool) -> None:
+        """Take the next record of one of the inputs; it counts when the other has come as far."""
+        self._inputs[topic].waiting.append((entry, sure))
+
+    def find(self, fact: Fact, round_: int) -> None:
+        """Take the next correlation of the log."""
+        record: Correlation | None = fact.record
+        if record is None:
+            self.edge.blame("altered", f"correlations.v1 offset {fact.offset} cannot be decoded: {fact.error}")
+            return
+        if self._judged(record.event_time):
+            self._matching.find((*_key(record), record.revision), record, round_)
+
+    def proceed(self) -> None:
+        """Go on as far as both inputs allow."""
+        while (topic := self._next()) is not None:
+            self._step(topic)
+        self._tell()
+
+    def settle(self, round_: int) -> None:
+        """Blame what does not add up."""
+        passed, ended = self._clockwork.passed, self._clockwork.ended
+        self._matching.settle(round_, lambda key: ended or (passed is not None and key[3] <= passed))
+
+    def _next(self) -> str | None:
+        """The input that is behind; None where it has nothing to give."""
+        topic = min(self._inputs, key=lambda each: self._inputs[each].place)
+        return topic if self._inputs[topic].waiting else None
+
+    def _step(self, topic: str) -> None:
+        source = self._inputs[topic]
+        entry, source.sure = source.waiting.popleft()
+        if isinstance(entry, Heard):
+            self._hear(topic, source, entry.clock)
+        elif isinstance(entry.record, Bar):
+            self._bar(entry.record, source)
+        elif isinstance(entry.record, Sentiment) and entry.record.interval == MOOD_INTERVAL:
+            self._mood(entry.record, source)
+
+    def _hear(self, topic: str, source: _Input, clock: Clock) -> None:
+        source.away = clock.kind in ("end", "idle")
+        if source.away:
+            self._late.leave(topic, source.clock, clock.kind == "end")
+        elif clock.kind == "time":
+            source.clock = max(source.clock, clock.time)
+            self._late.come_back(topic, source.clock)
+        step = self._clockwork.hear(topic, clock)
+        if step is not None:
+            self._emit(None if step == "flush" else self._clockwork.time)
+
+    def _bar(self, bar: Bar, source: _Input) -> None:
+        sheet = self._sheets.setdefault(bar.symbol, Sheet())
+        entry, passed = bar_entry(bar), self._passed(source)
+        former = sheet.put_bar(bar.interval, entry)
+        if former is None and is_due(bar.interval, bar.event_time):
+            heappush(self._due, (bar.event_time, bar.interval, bar.symbol))
+        if former is None or entry.revision > former.revision:
+            self._late.note_bar(bar.symbol, Late(passed, bar.interval, entry, former))
+
+    def _mood(self, mood: Sentiment, source: _Input) -> None:
+        sheet = self._sheets.setdefault(mood.symbol, Sheet())
+        entry, passed = mood_entry(mood), self._passed(source)
+        former = sheet.put_mood(entry)
+        if former is None or entry.revision > former.revision:
+            self._late.note_mood(mood.symbol, Late(passed, MOOD_INTERVAL, entry, former))
+
+    def _passed(self, source: _Input) -> int:
+        """No correlation that ends later can have been made without the record that comes now."""
+        return ALWAYS if source.away else max(source.clock, self._emitted)
+
+    def _emit(self, until: int | None) -> None:
+        if self._first is None:
+            self._first = until
+        sure = all(one.sure for one in self._inputs.values())
+        while self._due and (until is None or self._due[0][0] <= until):
+            end, interval, symbol = heappop(self._due)
+            self._emitted = max(self._emitted, end)
+            if self._judged(end):
+                figures = figures_of(self._sheets[symbol], symbol, interval, end)
+                self._ready.extend((figure, sure) for figure in figures)
+        if len(self._ready) >= AT_ONCE:
+            self._tell()
+
+    def _judged(self, end: int) -> bool:
+        return self._whole or (self._first is not None and end >= self._first + 62 * DAY * MICROS)
+
+    def _tell(self) -> None:
+        ready, self._ready = self._ready, []
+        sure = {figure[:4]: is_sure for figure, is_sure in ready}
+        for key, told in tell_all([figure for figure, _ in ready]):
+            symbol, interval, width, end, *_ = key
+            self._matching.expect((*key, 0), told, sure[symbol, interval, end, width])
+        if not self._matching.odd:
+            for sheet in self._sheets.values():
+                sheet.trim()
+            self._late.forget(self._emitted)
+
+    def _explain(self, key: Key, record: Correlation | None) -> Verdict:
+        """Whether a correlation (None: its absence) is what some part of what came late gives."""
+        symbol, interval, _, end, *_, revision = key
+        sheet, passed = self._sheets.get(symbol), self._clockwork.passed
+        if revision or sheet is None or end not in sheet.bars.get(interval, {}):
+            return "wrong"
+        if self._late.is_unclear(end):
+            return "unclear"
+        if not self._clockwork.ended and (passed is None or end > passed):
+            return "wrong"
+        ways = self._late.ways(symbol, interval, end)
+        if any(_is(key[:-1], record, figures_of(sheet, symbol, interval, end, way)) for way in ways):
+            return "right"
+        return "wrong" if ways else "unclear"
+
+
+def _is(key: Key, record: Correlation | None, figures: Sequence[Figure]) -> bool:
+    """Whether a correlation, or its absence, is that of some windows."""
+    told = dict(tell_all(figures)).get(key)
+    if told is None or record is None:
+        return told is None and record is None
+    return not differing(told, record)
+
+
+def _key(record: Correlation) -> CorrelationKey:
+    return record.symbol, record.interval, record.window, record.event_time, record.pair, record.method
+
+
+def _spoken(key: Key) -> str:
+    symbol, interval, width, end, pair, method, *revision = key
+    word = ("revision", *revision) if revision and revision[0] else ()
+    return spoken(("correlation", symbol, f"{interval} s", f"window {width}", end, pair, method, *word))

@@ -1,0 +1,108 @@
+"""Figures that must be there, and figures that are there, brought together by their logical keys."""
+
+from collections.abc import Callable
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
+
+from .account import Edge, Trouble
+
+Told = TypeVar("Told")
+Key = tuple[Any, ...]
+
+
+class _Expected(NamedTuple, Generic[Told]):
+    told: Told
+    sure: bool
+
+
+class _Found(NamedTuple):
+    record: Any
+    round: int
+
+
+class _Odd(NamedTuple, Generic[Told]):
+    key: Key
+    wrong: list[str]
+    record: Any
+
+
+Verdict = Literal["wrong", "right", "unclear"]
+MOST_ODD = 500
+
+
+class Matching(Generic[Told]):
+    """What an edge's output must hold beside what it holds. Only what has no counterpart yet is kept.
+
+    Args:
+        edge: what the findings go to.
+        differing: names of the fields in which a record is not what it must be.
+        spoken: a logical key for people.
+        explain: asked about a record that is not as expected, that nothing expects, or (None) that is expected and
+            not there, before it is blamed.
+    """
+
+    def __init__(
+        self,
+        edge: Edge,
+        differing: Callable[[Told, Any], list[str]],
+        spoken: Callable[[Key], str],
+        explain: Callable[[Key, Any], Verdict] = lambda *_: "wrong",
+    ) -> None:
+        self.edge = edge
+        self._differing, self._spoken, self._explain = differing, spoken, explain
+        self._expected: dict[Key, _Expected[Told]] = {}
+        self._found: dict[Key, _Found] = {}
+        self._odd: list[_Odd[Told]] = []
+
+    @property
+    def odd(self) -> int:
+        """How many pairs differ and wait for :meth:`settle`."""
+        return len(self._odd)
+
+    def expect(self, key: Key, told: Told, sure: bool) -> None:
+        """A figure follows from what went in; ``sure`` unless the stage may not have come so far yet."""
+        self.edge.facts_in += sure
+        found = self._found.pop(key, None)
+        if found is None:
+            self._expected[key] = _Expected(told, sure)
+        else:
+            self._compare(key, told, found.record)
+
+    def find(self, key: Key, record: Any, round_: int) -> None:
+        """A figure stands in the output; what it follows from was read by the end of a round of that number."""
+        self.edge.facts_out += 1
+        expected = self._expected.pop(key, None)
+        if expected is not None:
+            self._compare(key, expected.told, record)
+        elif key in self._found:
+            self.edge.blame("extra", f"{self._spoken(key)} stands twice in the topic")
+        else:
+            self._found[key] = _Found(record, round_)
+
+    def settle(self, round_: int, must: Callable[[Key], bool] = lambda _: True) -> None:
+        """All outputs of what surely went in were read: blame what is missing, and what has no reason to be there.
+
+        Args:
+            round_: all that went in by the end of this round was read.
+            must: whether an expected figure had to be written by now.
+        """
+        odd, self._odd = self._odd, []
+        for key, wrong, record in odd:
+            self._blame("altered", key, record, f": {', '.join(wrong)}")
+        for key in [k for k, expected in self._expected.items() if expected.sure and must(k)]:
+            del self._expected[key]
+            self._blame("missing", key, None, " must be there and is not")
+        for key in [k for k, found in self._found.items() if found.round <= round_]:
+            self._blame("extra", key, self._found.pop(key).record, ": nothing that went in gives it")
+
+    def _compare(self, key: Key, told: Told, record: Any) -> None:
+        wrong = self._differing(told, record)
+        if wrong and len(self._odd) < MOST_ODD:
+            self._odd.append(_Odd(key, wrong, record))
+        elif wrong:
+            self.edge.blame("altered", f"{self._spoken(key)}: {', '.join(wrong)}")
+
+    def _blame(self, trouble: Trouble, key: Key, record: Any, what: str) -> None:
+        verdict = self._explain(key, record)
+        if verdict == "wrong":
+            self.edge.blame(trouble, self._spoken(key) + what)
+        self.edge.unjudged += verdict == "unclear"

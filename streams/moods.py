@@ -157,7 +157,10 @@ class MoodsFold(Fold):
             return None, 0
         before = [shelf.buckets.get((interval, end)) for end in ends]
         known = max([b.known for b in before if b is not None], default=0)
-        past = [0.0 if b is None else log(1 + b.mentions) for b in before]
+        counts = [0 if b is None else b.mentions for b in before]
+        if min(counts) == max(counts):
+            return None, known
+        past = [log(1 + count) for count in counts]
         mean = sum_in_order(past) / HISTORY
         deviation = sample_deviation(past, mean)
         return (log(1 + bucket.mentions) - mean) / deviation if deviation else None, known

@@ -16,7 +16,8 @@ from moodtape.verify.accounting import verify as draw_up
 def verify(call: Invocation, wait: float) -> None:
     """Account for every record between topics and tables.
 
-    Reads the topics and the tables itself, trusts no counter, recounts duplicates and recomputes bars. Exit code 1
+    Reads the topics and the tables itself, trusts no counter, recounts duplicates and tells bars, moods and
+    correlations again. Exit code 1
     if anything is missing, there twice or different; the first 20 of each edge are named.
     """
     endpoints = find_endpoints(call.settings)

@@ -13,11 +13,13 @@ from schemas.records import Bar, Correlation, Sentiment
 
 from .buckets import DAY, MICROS
 from .mood_figures import same
-from .window_statistics import Floats, Told, tell
+from .window_statistics import METHOD_VERSION, Floats, Told, tell
 
 MOOD_INTERVAL = 60
 REACH = {60: 12, 390: 30}
 METHODS = ("PEARSON", "SPEARMAN")
+COMPARED = tuple(name for name in Told._fields if name != "p_by_lag")
+COMMON = ("n", "r", "lags", "r_by_lag")
 NAN = float("nan")
 _MOST_BARS = 1200
 _KEPT_BARS = 600
@@ -246,13 +248,17 @@ def differing(told: Correlated, record: Correlation) -> list[str]:
 
 
 def differing_figures(told: Correlated, record: Correlation) -> list[str]:
-    """As :func:`differing`, without the known_time."""
-    return [name for name, value in told.figures._asdict().items() if not _agrees(name, value, record, told.figures)]
+    """As :func:`differing`, without the known_time.
+
+    Of a record of an earlier method only what all methods agree upon is compared.
+    """
+    if record.method_version > METHOD_VERSION:
+        return ["method_version"]
+    names = COMPARED if record.method_version == METHOD_VERSION else COMMON
+    return [name for name in names if not _agrees(name, getattr(told.figures, name), record, told.figures)]
 
 
 def _agrees(name: str, value: Any, record: Correlation, told: Told) -> bool:
-    if name == "p_by_lag":
-        return True
     kept = getattr(record, name)
     if name == "best_lag" and kept is not None and value is not None:
         # Two lags may be equally good but for the last bit.

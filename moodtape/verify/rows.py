@@ -186,7 +186,7 @@ class Comparison:
 
     def _judge_revision(self, partition: int, fact: Fact) -> None:
         revision = getattr(fact.record, "revision", 0)
-        before = self._revisions.take(self._table.key_of(fact.record), revision)
+        before = self._revisions.take(self._table.subject_of(fact.record), revision)
         if before is None:
             return
         name = self._name(partition, fact)
@@ -202,9 +202,7 @@ class Comparison:
         record = fact.record
         if record is None:
             return f"a record that cannot be decoded, {fact.error} ({place})"
-        revision = getattr(record, "revision", None)
-        key = self._table.key_of(record) if revision is None else (*self._table.key_of(record), revision)
-        return f"{spoken(key)} ({place})"
+        return f"{spoken(self._table.key_of(record))} ({place})"
 
 
 def _identity(row: Row) -> str:

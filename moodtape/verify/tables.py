@@ -48,10 +48,15 @@ class Table:
         """Whether older records of a key may be gone from the topic."""
         return TOPICS[self.topic].retention_ms is None
 
-    def key_of(self, record: Any) -> tuple[Any, ...]:
+    def subject_of(self, record: Any) -> tuple[Any, ...]:
         """Logical key of a record, without its revision."""
         values = tuple(getattr(record, name) for name in self.key)
         return (*values, record.bar.interval if record.bar else 0) if isinstance(record, Quote) else values
+
+    def key_of(self, record: Any) -> tuple[Any, ...]:
+        """Logical key of a record, with its revision where there are revisions."""
+        revision = getattr(record, "revision", None)
+        return self.subject_of(record) if revision is None else (*self.subject_of(record), revision)
 
 
 @cache

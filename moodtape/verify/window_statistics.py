@@ -1,4 +1,4 @@
-"""How two series go together, for many windows at once: the contract's formulas over whole arrays.
+"""How two series go together, for many windows at once: the formulas of decision 3, ``method_version`` 2.
 
 All windows of one call have the same length and reach; a shorter one is filled up with NaN on its left, which
 changes nothing, because what is NaN is in no pair. A lag L pairs ``x[i]`` with ``y[i + L]``.
@@ -13,8 +13,11 @@ from scipy import special, stats
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
+METHOD_VERSION = 2
 LEAST = 12.0
 BAND = 1.96
+BIAS_SHARE = 0.75
+STEEPEST = 0.99
 CONSTANT = 1e-13
 NORMAL_975 = float(special.ndtri(0.975))
 _CELLS = 400_000  # of one array: a few megabytes, which stay in the processor's cache
@@ -53,32 +56,28 @@ def tell(x: Floats, y: Floats, reach: int) -> list[tuple[Told, Told]]:
 
 
 def _tell(x: Floats, y: Floats, reach: int) -> list[tuple[Told, Told]]:
-    n, r, effective = lagged(x, y, reach)
+    n, r = lagged(x, y, reach)
     both = ~(np.isnan(x) | np.isnan(y))
     ranked = _rank_correlation(x, y, both)
     ranked[np.isnan(r[:, reach])] = np.nan
-    p = _p(r, effective)
-    p[~(effective >= LEAST)] = np.nan
     lags = tuple(range(-reach, reach + 1))
     answers = []
     for i in range(len(x)):
-        at_zero = int(n[i, reach]), float(effective[i, reach])
-        pearson = _figures(*at_zero, float(r[i, reach]))
+        pairs, at_zero = int(n[i, reach]), float(r[i, reach])
+        effective = np.nan if np.isnan(at_zero) else effective_number(x[i, both[i]], y[i, both[i]])
+        pearson = _figures(pairs, effective, at_zero)
         table = tuple(None if np.isnan(each) else each for each in r[i].tolist())
-        best, p_best = _best(p[i], lags) if pearson["status"] == "OK" else (None, None)
-        answers.append(
-            (
-                Told(**pearson, lags=lags, r_by_lag=table, best_lag=best, p_best=p_best, p_by_lag=tuple(p[i].tolist())),
-                Told(
-                    **_figures(*at_zero, float(ranked[i])),
-                    lags=(),
-                    r_by_lag=(),
-                    best_lag=None,
-                    p_best=None,
-                    p_by_lag=(),
-                ),
-            )
-        )
+        p = np.full(len(lags), np.nan) if pearson["status"] != "OK" else _p_by_lag(r[i], n[i] * effective / pairs)
+        best, p_best = _best(p, lags)
+        whole: dict[str, Any] = {
+            "lags": lags,
+            "r_by_lag": table,
+            "best_lag": best,
+            "p_best": p_best,
+            "p_by_lag": tuple(p.tolist()),
+        }
+        none: dict[str, Any] = {"lags": (), "r_by_lag": (), "best_lag": None, "p_best": None, "p_by_lag": ()}
+        answers.append((Told(**pearson, **whole), Told(**_figures(pairs, effective, float(ranked[i])), **none)))
     return answers
 
 
@@ -101,11 +100,15 @@ def _figures(n: int, effective: float, r: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _p_by_lag(r: Floats, effective: Floats) -> Floats:
+    """The p of each lag; NaN where it is not usable."""
+    return np.where(effective >= LEAST, _p(r, np.maximum(effective, LEAST)), np.nan)
+
+
 def _p(r: Floats, effective: Floats) -> Floats:
     """2 (1 - Phi(|atanh r| sqrt(n_effective - 3)))."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z = np.abs(np.arctanh(r)) * np.sqrt(effective - 3)
-        p: Floats = 2 * special.ndtr(-z)
+    with np.errstate(divide="ignore"):
+        p: Floats = 2 * special.ndtr(-np.abs(np.arctanh(r)) * np.sqrt(effective - 3))
     return p
 
 
@@ -130,29 +133,25 @@ def _rank_correlation(x: Floats, y: Floats, both: Bools) -> Floats:
     return r
 
 
-def lagged(x: Floats, y: Floats, reach: int) -> tuple[npt.NDArray[np.int64], Floats, Floats]:
-    """Number of pairs, r and effective number for each window and each lag from -reach to reach.
+def lagged(x: Floats, y: Floats, reach: int) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Number of pairs and r for each window and each lag from -reach to reach.
 
-    r and effective number are NaN where there are fewer than two pairs or a side is constant.
+    r is NaN where there are fewer than two pairs or a side is constant.
     """
     first, second, there = _pairs(x, y, reach)
     n = there.sum(axis=1)
     first, square_first = _centred(first, there)
     second, square_second = _centred(second, there)
-    r, effective = np.full(len(n), np.nan), np.full(len(n), np.nan)
+    r = np.full(len(n), np.nan)
     good = np.flatnonzero((n > 1) & (square_first > 0) & (square_second > 0))
-    if len(good):
-        first, second = first[good], second[good]
-        squares = square_first[good], square_second[good]
-        dots = np.einsum("ij,ij->i", first, second)
-        r[good] = np.clip(dots / np.sqrt(squares[0]) / np.sqrt(squares[1]), -1.0, 1.0)
-        effective[good] = _effective(first, second, squares, n[good])
+    dots = np.einsum("ij,ij->i", first, second)[good]
+    r[good] = np.clip(dots / np.sqrt(square_first[good]) / np.sqrt(square_second[good]), -1.0, 1.0)
     shape = (len(x), 2 * reach + 1)
-    return n.reshape(shape), r.reshape(shape), effective.reshape(shape)
+    return n.reshape(shape), r.reshape(shape)
 
 
 def _pairs(x: Floats, y: Floats, reach: int) -> tuple[Floats, Floats, Bools]:
-    """A row for each window and lag: the pairs in order, side by side, zeros around them, and where they are."""
+    """A row for each window and lag: the pairs in order, zeros among them where there is none, and where they are."""
     windows, length = x.shape
     known = ~np.isnan(x)
     width = int(known.sum(axis=1).max(initial=1))
@@ -164,12 +163,6 @@ def _pairs(x: Floats, y: Floats, reach: int) -> tuple[Floats, Floats, Bools]:
     second = padded[np.arange(windows)[:, None, None], shifted].reshape(-1, width)
     first = np.repeat(np.take_along_axis(x, places, axis=1), 2 * reach + 1, axis=0)
     there = np.repeat(known, 2 * reach + 1, axis=0) & ~np.isnan(second)
-    torn = np.flatnonzero(np.count_nonzero(there[:, 1:] > there[:, :-1], axis=1) + there[:, :1].sum(axis=1) > 1)
-    if len(torn):
-        order = np.argsort(~there[torn], axis=1, kind="stable")
-        first[torn], second[torn], there[torn] = (
-            np.take_along_axis(each[torn], order, axis=1) for each in (first, second, there)
-        )
     return np.where(there, first, 0.0), np.where(there, second, 0.0), there
 
 
@@ -183,19 +176,49 @@ def _centred(values: Floats, there: Bools) -> tuple[Floats, Floats]:
     return centred, np.where(square > n * (CONSTANT * mean) ** 2, square, 0.0)
 
 
-def _effective(first: Floats, second: Floats, squares: tuple[Floats, Floats], n: npt.NDArray[np.int64]) -> Floats:
-    """min(n, n / (1 + 2 sum_{k<K} (1 - k/n) a_x(k) a_y(k))), K the first lag with |a_x| or |a_y| in the band."""
-    total = np.zeros(len(n))
-    rows, (square_x, square_y) = np.arange(len(n)), squares
-    for k in range(1, first.shape[1]):
-        a_x = np.einsum("ij,ij->i", first[:, :-k], first[:, k:]) / square_x
-        a_y = np.einsum("ij,ij->i", second[:, :-k], second[:, k:]) / square_y
-        on = (np.minimum(np.abs(a_x), np.abs(a_y)) >= BAND / np.sqrt(n[rows])) & (k < n[rows])
-        if not on.all():
-            rows, first, second, a_x, a_y = rows[on], first[on], second[on], a_x[on], a_y[on]
-            square_x, square_y = square_x[on], square_y[on]
-        if not len(rows):
+def effective_number(x: Floats, y: Floats) -> float:
+    """1 + tr(M S_x) tr(M S_y) / tr(M S_x M S_y), at most n, of pairs without a gap, neither side constant.
+
+    M takes the mean away, S has a series' autocorrelations on its diagonals. With s the row sums of S and S the sum
+    of them all, tr(M S) = n - S / n and tr(M S_x M S_y) = sum of S_x S_y - 2 s_x s_y / n + S_x S_y / n^2.
+    """
+    n = len(x)
+    first, second = (_memory(found, n) for found in _autocorrelations(x, y))
+    weights = np.concatenate([[n], 2.0 * np.arange(n - 1, 0, -1)])
+    rows = [np.cumsum(c) + np.cumsum(c)[::-1] - c[0] for c in (first, second)]
+    sums = [float(each.sum()) for each in rows]
+    spread = float(weights @ (first * second) - 2 * (rows[0] @ rows[1]) / n + sums[0] * sums[1] / n**2)
+    if spread <= 0:
+        return float(n)
+    return min(float(n), 1 + (n - sums[0] / n) * (n - sums[1] / n) / spread)
+
+
+def _autocorrelations(x: Floats, y: Floats) -> tuple[list[float], list[float]]:
+    """Of both series at the lags 1 to K, the first at which one of them is within the band of noise."""
+    n, sides = len(x), [x - x.mean(), y - y.mean()]
+    squares = [float(side @ side) for side in sides]
+    found: tuple[list[float], list[float]] = ([], [])
+    for k in range(1, n):
+        here = [float(side[:-k] @ side[k:]) / square for side, square in zip(sides, squares, strict=True)]
+        for values, value in zip(found, here, strict=True):
+            values.append(value)
+        if min(map(abs, here)) < BAND / np.sqrt(n):
             break
-        total[rows] += (1 - k / n[rows]) * a_x * a_y
-    spread = 1 + 2 * total
-    return np.where(spread > 0, np.minimum(n, n / np.where(spread > 0, spread, 1.0)), n)
+    return found
+
+
+def _memory(found: list[float], n: int) -> Floats:
+    """Autocorrelations at the lags 0 to n - 1: corrected for their bias below K, geometric beyond."""
+    *told, last = found
+    if not told:
+        decay = last + BIAS_SHARE * (1 + 3 * last) / n
+        geometric: Floats = np.power(np.full(n, np.clip(decay, -STEEPEST, STEEPEST)), np.arange(n))
+        return geometric
+    a, k = np.array(told), np.arange(1, len(found))
+    total = np.clip(1 + 2 * a.sum(), 0.2, n / 4)
+    corrected = np.clip(a + BIAS_SHARE * (k * a + total * (1 - a)) / n, -1.0, 1.0)
+    tail = np.zeros(n - len(found))
+    if corrected[-1] > 0:
+        decay = min(corrected[-1] ** (1 / len(a)), STEEPEST)
+        tail = corrected[-1] * np.power(np.full(len(tail), decay), np.arange(1, len(tail) + 1))
+    return np.concatenate([[1.0], corrected, tail])

@@ -151,8 +151,7 @@ INPUTS = {BARS: (QUOTES,), SENTIMENT: (MENTIONS,), CORRELATIONS: (BARS, SENTIMEN
 def verdict(
     world: World, output: str, parts: int = 1, tamper: Callable[[list[Fact]], list[Fact]] = lambda facts: facts
 ) -> Edge:
-    """What the verifier says of an output topic, fed in some parts, after the output of all partitions was tampered
-    with."""
+    """What the verifier says of an output topic, fed in parts, after each partition's output was tampered with."""
     edge = Edge(output)
     for partition in range(PARTITIONS):
         judge = judge_of(output, edge, partition)

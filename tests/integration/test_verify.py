@@ -17,7 +17,7 @@ from infra.settings import Settings
 from moodtape.verify.accounting import verify
 from schemas.codec import codec_for
 from schemas.deadletters import dead_letter_headers
-from schemas.records import Bar, Mention, PostMention, Quote, RawPost, RawQuote, ScoredPost
+from schemas.records import Bar, Gap, Indicators, Instrument, Mention, PostMention, Quote, RawPost, RawQuote, ScoredPost
 from schemas.topics import QUOTES, RAW_QUOTES, dead_letter_topic, partition_of
 from sinks.timescale import run_timescale
 from tests.helpers.sinking import MINUTE, START, Writer, await_true, running, sample_records, stored_to_end
@@ -31,8 +31,6 @@ ALTERED = {
     "bar": ("vwap", "1.5"),
     "post": ("mentions", "'[]'"),
     "mention": ("words", "'{x}'"),
-    "sentiment": ("sources", """'{"x": 2}'"""),
-    "correlation": ("event_time", "event_time + interval '1 microsecond'"),
     "gap": ("reason", "'x'"),
     "instrument": ("aliases", "'{x}'"),
     "dead_letter": ("value", "'\\x00'"),
@@ -60,7 +58,16 @@ def bars() -> list[Bar]:
     end = FIRST + MINUTE
     numbers = {"open": 5.0, "high": 6.0, "low": 5.0, "close": 6.0, "volume": 6.0, "trades": 2, "vwap": 34.0 / 6.0}
     return [
-        Bar(symbol=s, interval=60, start=FIRST, event_time=end, known_time=end, source="simulator", **numbers)
+        Bar(
+            symbol=s,
+            interval=60,
+            start=FIRST,
+            event_time=end,
+            known_time=end,
+            source="simulator",
+            indicators=Indicators(obv=6.0),
+            **numbers,
+        )
         for s in SYMBOLS
     ]
 
@@ -81,8 +88,8 @@ def posts() -> tuple[list[RawPost], list[ScoredPost], list[Mention]]:
 
 
 def other_records() -> list[Any]:
-    """Facts of the remaining tables."""
-    return [r for r in sample_records() if not isinstance(r, Quote | Bar | ScoredPost | Mention)]
+    """Facts that no stage makes."""
+    return [r for r in sample_records() if isinstance(r, Gap | Instrument)]
 
 
 def write_everything(bootstrap: str) -> None:
@@ -235,7 +242,9 @@ def test_the_commands_tell_and_exit(stored: Endpoints, environ: dict[str, str], 
     assert bad.returncode == 1
     assert "GME" in json.dumps(json.loads(bad.stdout)["edges"])
     listed = json.loads(run(["dlq", "list", "--reason", "undecodable"], environ, tmp_path).stdout)
-    assert listed["counts"] == [{"topic": "raw.quotes.v1.dlq", "reason": "undecodable", "count": 1}]
+    assert listed["counts"] == [
+        {"topic": "raw.quotes.v1.dlq", "reason": "undecodable", "count": 1, "states": {"waiting": 1}}
+    ]
     assert json.loads(run(["dlq", "list", "--reason", "bug"], environ, tmp_path).stdout)["counts"] == []
     shown = json.loads(run(["dlq", "show", RAW_QUOTES, "3", "0"], environ, tmp_path).stdout)
     assert (shown["message"], shown["bytes"], shown["value"]) == ("first byte is 103, not 0", 7, None)

@@ -156,6 +156,15 @@ def test_long_buckets_look_back_on_thirty(interval: int) -> None:
     assert sum(r.buzz_z is not None for r in records) > 20
 
 
+def test_buzz_against_equal_buckets_is_unknown() -> None:
+    """After 30 buckets with one mention each, a burst has no deviation to be measured in: no rounding error either."""
+    facts = [post(f"p{minute}", BEGIN + minute * MINUTE) for minute in range(1, 32)]
+    burst = [post(f"b{n}", BEGIN + 32 * MINUTE) for n in range(5)]
+    history: list[Arrival] = [("fact", fact) for fact in (*facts, *burst)]
+    last = of(Run(fold()).feed([*history, ("flush", None)]).records(), 60)[-1]
+    assert (last.mentions, last.buzz_z) == (5, None)
+
+
 def test_a_fact_at_the_end_belongs_to_the_bucket_it_ends() -> None:
     """The bucket (start, end] closes when the watermark is at its end, not one microsecond before."""
     run = Run(fold()).feed([("fact", post("a", BEGIN + MINUTE)), ("advance", BEGIN + MINUTE - 1)])

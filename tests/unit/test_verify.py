@@ -3,7 +3,6 @@
 import ast
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +12,23 @@ from hypothesis import strategies as st
 
 from infra.clock import to_datetime
 from moodtape.verify.account import Edge, Report
-from moodtape.verify.bars import BarRecount, Calendar, IndicatorCheck, price_of, tell
 from moodtape.verify.letters import NONE, SINK_GROUP, Buried, Tries, digest
-from moodtape.verify.reading import Fact, Heard, Span
+from moodtape.verify.reading import Fact, Span
 from moodtape.verify.recount import PostRules, QuoteRules, Recount
-from moodtape.verify.rows import Comparison, differences
+from moodtape.verify.rows import Comparison, Revisions, differences
 from moodtape.verify.stored import PartitionedRows
 from moodtape.verify.tables import TABLES
-from schemas.clocks import Clock
 from schemas.codec import encode
-from schemas.records import Bar, Indicators, Quote, RawPost, RawQuote, ScoredPost, SourceBar
-from schemas.topics import QUOTES, RAW_QUOTES
+from schemas.records import Quote, RawPost, RawQuote, ScoredPost, SourceBar
+from schemas.topics import QUOTES, RAW_QUOTES, TOPIC_OF_RECORD
 
 MINUTE = 60_000_000
 T0 = 1_699_999_200_000_000
+SYMBOL = "AMC"  # of partition 0
 TABLE = next(table for table in TABLES if table.topic == QUOTES)
 
 
-def raw(moment: int, price: float = 1.0, symbol: str = "TSLA", ingest: int = 0, **more: Any) -> RawQuote:
+def raw(moment: int, price: float = 1.0, symbol: str = SYMBOL, ingest: int = 0, **more: Any) -> RawQuote:
     """A raw quote ``moment`` microseconds after T0."""
     return RawQuote(source="simulator", symbol=symbol, event_time=T0 + moment, ingest_time=ingest, price=price, **more)
 
@@ -43,7 +41,16 @@ def quote(fact: RawQuote, revision: int = 0, flags: tuple[str, ...] = ()) -> Quo
 
 def facts(records: Sequence[Any], start: int = 0) -> list[Fact]:
     """Records as they lie in a log; None is a record that cannot be decoded."""
-    return [Fact(start + i, r, b"k", b"?" if r is None else encode(r), []) for i, r in enumerate(records)]
+    return [
+        Fact(
+            start + i,
+            r,
+            b"k" if r is None else TOPIC_OF_RECORD[type(r)].key(r).encode(),
+            b"?" if r is None else encode(r),
+            [],
+        )
+        for i, r in enumerate(records)
+    ]
 
 
 def row(offset: int, record: Any, table: Any = TABLE, partition: int = 0) -> dict[str, Any]:
@@ -82,7 +89,7 @@ QUOTE_LISTS = st.lists(
         raw,
         st.integers(0, 5).map(lambda n: n * MINUTE),
         st.sampled_from([1.0, 2.0]),
-        st.sampled_from(["TSLA", "GME"]),
+        st.sampled_from([SYMBOL, "META"]),
         st.integers(0, 3),
     ),
     max_size=30,
@@ -172,7 +179,7 @@ def test_a_record_that_cannot_be_decoded_must_be_a_dead_letter() -> None:
 def test_the_missing_quote_is_named() -> None:
     """The problem says source, symbol, time and where the raw record lies."""
     (problem,) = recount([raw(0)], []).problems
-    assert "simulator TSLA 0 2023-11-14T22:00:00Z" in problem
+    assert "simulator AMC 0 2023-11-14T22:00:00Z" in problem
     assert "partition 0 offset 0" in problem
 
 
@@ -297,6 +304,43 @@ def test_a_key_twice_in_the_topic_is_caught() -> None:
     assert "twice in the topic" in edge.problems[0]
 
 
+def test_a_stale_and_a_skipped_revision_are_caught() -> None:
+    """Revisions of a quote count 0, 1, 2: one that is left out is missing, one that comes again or late is too much."""
+    for revisions, missing, extra in (((0, 1, 2), 0, 0), ((0, 2), 1, 0), ((0, 1, 0), 0, 1), ((0, 1, 1), 0, 1)):
+        records = [quote(raw(0), revision=revision) for revision in revisions]
+        edge = compare(records, [row(i, r) for i, r in enumerate(records)])
+        assert (edge.missing, edge.extra, edge.altered) == (missing, extra, 0), revisions
+    assert "is stale: revision 1 stands before it" in compare(
+        [quote(raw(0), revision=n) for n in (1, 0)], [row(n, quote(raw(0), revision=1 - n)) for n in (0, 1)]
+    ).problems[0]  # fmt: skip
+
+
+def test_revisions_are_remembered_for_as_long_as_there_is_room() -> None:
+    """The last revision of each of the newest keys is known, older ones are forgotten, never mistaken."""
+    seen = Revisions(limit=4)
+    assert [seen.take(("a",), revision) for revision in (0, 1, 0)] == [None, 0, 1]
+    for other in range(4):
+        seen.take((other,), 0)
+    assert seen.take(("a",), 2) == 1
+    for other in range(9):
+        seen.take((other,), 0)
+    assert seen.take(("a",), 3) is None
+
+
+def test_a_record_belongs_to_the_partition_of_its_key() -> None:
+    """A record under another key, and one in a partition that is not its key's, are altered."""
+    record = quote(raw(0))
+    (fact,) = facts([record])
+    edge = Edge("quotes.v1 -> quote")
+    Comparison(edge, TABLE).walk(0, [fact._replace(key=b"GME")], [row(0, record)], Tries(QUOTES, 0, SINK_GROUP, NONE))
+    assert (edge.altered, edge.missing, edge.extra) == (1, 0, 0)
+    assert edge.problems[0].endswith("its key is 'GME', not 'AMC'")
+    edge = Edge("quotes.v1 -> quote")
+    Comparison(edge, TABLE).walk(5, [fact], [row(0, record)], Tries(QUOTES, 5, SINK_GROUP, NONE))
+    assert (edge.altered, edge.missing, edge.extra) == (1, 0, 0)
+    assert edge.problems[0].endswith("it belongs to partition 0")
+
+
 def test_rows_are_cut_to_what_the_topic_holds() -> None:
     """Rows older than the log are not judged; rows behind the account's end only if the log has no such offset."""
     rows = [row(o, quote(raw(0)), partition=p) for p, o in [(0, 1), (0, 5), (0, 9), (1, 2), (7, 0)]]
@@ -312,128 +356,6 @@ def test_times_and_lists_are_compared_exactly() -> None:
     good = {"t": to_datetime(T0), "lags": [1, 2], "sources": {"x": 1}}
     assert differences(good, {"t": T0, "lags": (1, 2), "sources": {"x": 1}}) == []
     assert differences(good, {"t": T0 + 1, "lags": (1,), "sources": {"x": 2}}) == ["t", "lags", "sources"]
-
-
-def judge_bars(entries: Sequence[Any], bars: Sequence[Bar], after: Sequence[Any] = (), whole: bool = True) -> Edge:
-    """The edge between quotes and bars."""
-    edge = Edge("quotes.v1 -> bars.v1")
-    count = BarRecount(edge, Calendar("America/New_York"), ("yahoo", "simulator"), whole)
-    count.take_quotes(log(entries))
-    count.mark()
-    count.take_quotes(log(after))
-    count.take_bars(facts(bars))
-    count.close()
-    return edge
-
-
-def log(entries: Sequence[Any]) -> list[Fact | Heard]:
-    """Quotes and clocks as they lie in a log."""
-    return [Heard(i, e) if isinstance(e, Clock) else Fact(i, e, b"", b"", []) for i, e in enumerate(entries)]
-
-
-def told(fact: RawQuote, interval: int, **more: Any) -> Bar:
-    """The bar of a bucket with one tick in it."""
-    start, end = Calendar("America/New_York").bucket(fact.event_time, interval)
-    p = fact.price
-    values: dict[str, Any] = {"open": p, "high": p, "low": p, "close": p, "trades": 1, "source": fact.source}
-    return Bar(symbol=fact.symbol, interval=interval, start=start, event_time=end, known_time=end, **{**values, **more})
-
-
-def clock(moment: int) -> Clock:
-    """A clock ``moment`` microseconds after T0."""
-    return Clock(kind="time", origin="raw.quotes.v1/0", time=T0 + moment)
-
-
-TICK = raw(1, 5.0)
-
-
-def test_a_closed_bucket_needs_its_bar() -> None:
-    """A bucket whose end the clock has reached has a bar; an open one must not."""
-    closed = [quote(TICK), clock(MINUTE)]
-    assert judge_bars(closed, [told(TICK, 60)]).ok
-    assert judge_bars(closed, []).missing == 1
-    assert judge_bars([quote(TICK), clock(MINUTE - 1)], [told(TICK, 60)]).extra == 1
-    assert judge_bars([quote(TICK), clock(MINUTE - 1)], []).ok
-
-
-def test_an_end_closes_everything() -> None:
-    """After the last origin's end all four intervals have their bar."""
-    ended = [quote(TICK), clock(10), Clock(kind="end", origin="raw.quotes.v1/0")]
-    assert judge_bars(ended, [told(TICK, interval) for interval in (60, 300, 3600, 86_400)]).ok
-    assert judge_bars(ended, [told(TICK, interval) for interval in (60, 300, 3600)]).missing == 1
-
-
-@pytest.mark.parametrize(
-    "name", ["open", "high", "low", "close", "volume", "vwap", "trades", "known_time", "source", "event_time"]
-)
-def test_every_value_of_a_bar_is_told_again(name: str) -> None:
-    """Any wrong value of a bar is altered and named."""
-    bar = told(TICK, 60)
-    wrong = {"vwap": 5.0, "source": "x"}[name] if name in ("vwap", "source") else getattr(bar, name) + 1
-    edge = judge_bars([quote(TICK), clock(MINUTE)], [replace(bar, **{name: wrong})])
-    assert not edge.ok
-    assert name == "event_time" or edge.problems[0].endswith(f": {name}")
-
-
-def test_bars_from_nowhere_and_gaps_in_revisions_are_caught() -> None:
-    """A bar without quotes is too much; revisions count 0, 1, 2."""
-    assert judge_bars([clock(MINUTE)], [told(TICK, 60)]).extra == 1
-    assert judge_bars([quote(TICK), clock(MINUTE)], [told(TICK, 60, revision=1)]).altered == 1
-
-
-def test_what_came_meanwhile_is_not_judged() -> None:
-    """A bucket that was touched after the account began may be old or new; one closed since may be there or not."""
-    late = quote(raw(2, 9.0))
-    assert judge_bars([quote(TICK), clock(MINUTE)], [told(TICK, 60)], [late]).ok
-    assert judge_bars([quote(TICK)], [told(TICK, 60)], [clock(MINUTE)]).ok
-    assert judge_bars([quote(TICK)], [], [clock(MINUTE)]).ok
-
-
-def test_bars_whose_quotes_are_gone_are_not_judged() -> None:
-    """When the log no longer begins at its beginning, the first two days left are not judged."""
-    assert judge_bars([clock(0), clock(MINUTE)], [told(TICK, 60)], whole=False).ok
-
-
-def test_late_quotes_are_in_no_bar() -> None:
-    """A quote flagged late is not folded."""
-    assert judge_bars([quote(TICK), quote(raw(2, 9.0), flags=("late",)), clock(MINUTE)], [told(TICK, 60)]).ok
-
-
-def test_a_bar_is_made_of_the_preferred_series_only() -> None:
-    """The preferred source wins, then the finest granularity; others are left out."""
-    coarse = replace(BAR_QUOTE, source="yahoo", event_time=T0 + MINUTE)
-    fine = replace(raw(5, 8.0, volume=2.0), source="yahoo")
-    other = raw(3, 99.0)
-    prices = [price_of(quote(fact)) for fact in (coarse, fine, other)]
-    bar = tell(prices, 60, T0 + MINUTE, ("yahoo", "simulator"))
-    assert bar is not None
-    assert (bar.open, bar.close, bar.volume, bar.vwap, bar.source) == (8.0, 8.0, 2.0, 8.0, "yahoo")
-    assert tell(prices[:1], 60, T0, ("yahoo",)).vwap is None  # type: ignore[union-attr]
-    assert tell([price_of(quote(replace(coarse, bar=SourceBar(interval=300))))], 60, T0, ()) is None
-
-
-@pytest.mark.parametrize(("day", "hours"), [("2024-03-10", 23), ("2024-11-03", 25), ("2024-06-03", 24)])
-def test_days_are_those_of_the_zone(day: str, hours: int) -> None:
-    """A day runs from midnight to midnight of New York, and a fact at midnight belongs to the day that it ends."""
-    noon = int(datetime.fromisoformat(f"{day}T12:00:00-05:00").timestamp()) * 1_000_000
-    start, end = Calendar("America/New_York").bucket(noon, 86_400)
-    assert end - start == hours * 3_600_000_000
-    assert Calendar("America/New_York").bucket(end, 86_400) == (start, end)
-    assert Calendar("America/New_York").bucket(end + 1, 86_400)[0] == end
-
-
-def test_indicators_are_told_again_from_the_log() -> None:
-    """return_log needs one bar before, sma20 nineteen; a wrong one is named."""
-    edge = Edge("bars")
-    check = IndicatorCheck(edge)
-    import math
-
-    for n in range(25):
-        indicators = Indicators(return_log=math.log((n + 1) / n) if n else None, sma20=n - 8.5 if n >= 19 else None)
-        check.take(told(raw(n * MINUTE + 1, float(n + 1)), 60, indicators=indicators))
-    assert edge.ok, edge.problems
-    check.take(told(raw(25 * MINUTE + 1, 26.0), 60, indicators=Indicators(return_log=0.5, sma20=None)))
-    assert edge.problems[0].endswith(": return_log, sma20")
 
 
 def test_the_first_twenty_problems_are_named_and_all_counted() -> None:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from typing import NoReturn
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -40,6 +41,7 @@ class Pump:
     Args:
         send: hands the chunks of a poll to the agent; called in the Kafka thread, must not block.
         handover: where the agent puts what it finished.
+        end: ends the process at once, saying why.
     """
 
     def __init__(
@@ -51,12 +53,14 @@ class Pump:
         *,
         send: Callable[[Sequence[Chunk]], None],
         handover: Handover,
+        end: Callable[[str], NoReturn],
         now: Now,
     ) -> None:
         self._stage = stage
         self._settings = settings
         self._send = send
         self._handover = handover
+        self._end = end
         self._now = now
         self._stop = threading.Event()
         self._owned: dict[int, Owned] = {}
@@ -343,7 +347,9 @@ class Pump:
         self._pending.append(Finished(owned, topic, end, (), tuple(owned.core.dump())))
 
     def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        raise FatalError(f"lost {len(partitions)} partitions to another member")
+        # An exception would be raised only when consume() returns. Until then the client joins again under our static
+        # name, and that would throw out whoever has taken our place.
+        self._end(f"lost {len(partitions)} partitions to another member")
 
     def _check_failure(self) -> None:
         failure = self._handover.failure

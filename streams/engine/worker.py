@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import faust
 from faust.app.base import BootStrategy
@@ -113,7 +113,7 @@ class PumpService(Service):  # type: ignore[misc]  # mode is untyped here
         await asyncio.to_thread(self._thread.join, STOP_SECONDS)
 
 
-def _end(why: str, code: int) -> None:
+def _end(why: str, code: int) -> NoReturn:
     _log.critical("worker ends, to be started again from its last commit", why=why)
     sys.stderr.flush()
     os._exit(code)
@@ -167,6 +167,7 @@ def run_stage(stage: Stage, settings: Settings, endpoints: Endpoints) -> None:
         instance.name,
         send=lambda chunks: _hand_to(loop, inbox, chunks),
         handover=handover,
+        end=lambda why: _end(why, FatalError.exit_code),
         now=now_micros,
     )
     app.service(PumpService(pump, channel, inbox))

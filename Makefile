@@ -48,8 +48,9 @@ soak: setup ## Random faults for MINUTES=60: zeros, flat memory and files in the
 	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 
 check: lint types layers ## Lint, types, layers, tests with coverage: what CI runs.
-	@$(BIN)/python -m coverage run -m pytest
+	@$(BIN)/python -m coverage run -m pytest tests/unit tests/contracts
 	@$(BIN)/python -m coverage report --fail-under=95 --include="schemas/*,infra/grid.py,streams/bars.py,streams/quotes.py,streams/indicators.py,streams/moods.py,streams/correlations.py,streams/statistics.py,streams/posts.py,streams/matching.py,streams/text.py,streams/engine/core.py,streams/engine/watermarks.py"
+	@$(BIN)/python -m pytest tests/integration tests/replay tests/faults
 	@echo "check passed."
 
 lint: setup

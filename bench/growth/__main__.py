@@ -22,6 +22,7 @@ from schemas.topics import RAW_QUOTES, state_topic
 
 STEP = Step(("stream", "quotes"), "moodtape.quotes", [RAW_QUOTES])
 RESTORE_LIMIT_SECONDS = 120.0
+WINDOW_SYMBOLS = 20
 HEADS = ("symbols", "workers", "records", "CPU-s per million: median", "each round", "x first line", "peak MiB")
 WINDOW_HEADS = ("bars in the window", "us per closed bar", "x first line")
 RESTORE_HEADS = ("symbols", "state, MB", "restored in, s", "s per GB")
@@ -72,7 +73,8 @@ def main() -> int:
     cases += [Case(symbols[0], 1, args.long)] if args.long else []
     command = f"python -m bench.growth --records {args.records} --long {args.long} --symbols {args.symbols}"
     report = Report("growth", "More of everything", f"{command} --rounds {args.rounds}")
-    windows = [{"bars": row["bars before"], "us": row["us per closed bucket"]} for row in cost(200, 4)]
+    windows = [{"bars": row["bars before"], "us": row["us per closed bucket"]} for row in cost(WINDOW_SYMBOLS, 4)]
+    note("correlations: " + ", ".join(f"{row['us']} us a bar after {row['bars']} bars" for row in windows))
     runs: list[Run] = []
     text = ""
     for number in range(1, args.rounds + 1):

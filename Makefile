@@ -9,7 +9,7 @@ UV := UV_SYSTEM_CERTS=true UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=$(CURDIR)/$(VEN
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit check lint types layers faults faults-all soak bench clean lock
+.PHONY: help setup demo test unit histories check lint types layers faults faults-all soak bench clean lock
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -35,6 +35,9 @@ test: setup ## Run the whole test suite against real servers.
 	@$(BIN)/python -m pytest
 	@echo "tests passed. Next: make check"
 
+histories: setup ## Simulate crashes, zombies and rebalances (N=10000 SEED=0 FLOW=counting|storing|prices|whole).
+	@$(BIN)/python -m tests.simulation --count $(or $(N),10000) --seed $(or $(SEED),0) $(if $(FLOW),--flow $(FLOW))
+
 unit: setup ## Run the tests that need no server.
 	@$(BIN)/python -m pytest tests/unit tests/contracts -m "not services"
 
@@ -48,6 +51,7 @@ soak: setup ## Random faults for MINUTES=60: zeros, flat memory and files in the
 	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 
 check: lint types layers ## Lint, types, layers, tests with coverage: what CI runs.
+	@$(BIN)/python -m tests.simulation --count 12000
 	@$(BIN)/python -m coverage run -m pytest tests/unit tests/contracts
 	@$(BIN)/python -m coverage report --fail-under=95 --include="schemas/*,infra/grid.py,streams/bars.py,streams/quotes.py,streams/indicators.py,streams/moods.py,streams/correlations.py,streams/statistics.py,streams/posts.py,streams/matching.py,streams/text.py,streams/engine/core.py,streams/engine/watermarks.py"
 	@$(BIN)/python -m pytest tests/integration tests/replay tests/faults

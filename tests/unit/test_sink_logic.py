@@ -9,14 +9,16 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 from psycopg import errors
+from structlog.testing import capture_logs
 
-from infra.errors import UserError
+from infra.errors import TransientError, UserError
 from infra.migrate import Migration, pending_migrations
 from schemas.records import Correlation, Quote
 from schemas.topics import CORRELATIONS, QUOTES
 from sinks.bisection import store_all_but_refused
 from sinks.latest import entry_of, hash_fields, newest, update_messages
 from sinks.ledger import Bounds, Part, require_contained
+from sinks.loop import SinkLoop
 from sinks.retry import Backoff, is_refusal, is_transient
 from tests.helpers.sinking import START, quote
 
@@ -113,6 +115,45 @@ def test_what_the_log_lacks_is_told(offset, says):
         require_contained("timescale", {part: inside}, {part: Bounds(10, 20, None)})
     with pytest.raises(UserError, match=f"bars.v1/3.*{says}"):
         require_contained("timescale", {part: offset}, {part: Bounds(10, 20, None)})
+
+
+class Waiting:
+    """A log without facts before a store that is away the first time, as far as the loop asks."""
+
+    name, moved = "waiting", True
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def place(self, bounds: dict[Part, Bounds]) -> dict[Part, int]:
+        self.asked += 1
+        if self.asked == 1:
+            raise TransientError("away")
+        return {part: held.low for part, held in bounds.items()}
+
+    def bounds(self) -> dict[Part, Bounds]:
+        return {Part(QUOTES, 0): Bounds(0, 0, None)}
+
+    def idle(self, seconds: float) -> None:
+        pass
+
+    def hold(self) -> None:
+        pass
+
+    def seek(self, offsets: dict[Part, int]) -> None:
+        pass
+
+
+def test_what_is_waited_for_is_told() -> None:
+    """While the store is away the loop says so and waits; when it is back nothing is wrong any more."""
+    loop = SinkLoop(Waiting(), both := Waiting(), lambda: 0, Random(0))
+    with capture_logs():
+        assert loop.step() > 0
+        assert loop.problem == "away"
+        assert loop.step() == 0
+    assert both.asked == 2
+    assert loop.problem is None
+    assert loop.live() is None
 
 
 @given(st.permutations([(minute, revision) for minute in range(3) for revision in range(2)]))

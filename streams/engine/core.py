@@ -7,7 +7,7 @@ into chunks (clocks of a broadcasting stage are coalesced to one a chunk, as the
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from infra.clock import Now
+from infra.clock import Now, to_rfc3339
 from infra.errors import PoisonError
 from schemas.clocks import Blind, Clock, Headers, NotAClock, parse_clock
 from schemas.codec import Codec, DecodeError, codec_for
@@ -252,6 +252,16 @@ class PartitionCore:
         self._watermark.load(snapshot.watermark)
         for key, value in snapshot.fold.items():
             self._fold.load(key, value)
+
+    def describe(self, symbol: str) -> dict[str, Any]:
+        """What is kept of a symbol and where the partition stands, for people, as JSON can hold it."""
+        time = self._watermark.time
+        return {
+            "partition": self.partition,
+            "watermark": None if time is None else to_rfc3339(time),
+            "offsets": self.offsets,
+            "state": self._fold.describe(symbol),
+        }
 
 
 def expected_origins(stage: Stage, partition: int) -> list[OriginKey] | None:

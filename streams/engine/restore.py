@@ -52,6 +52,14 @@ class Restorer:
             seconds=round(seconds, 3),
         )
 
+    def saved(self, partitions: Sequence[int]) -> dict[int, dict[str, bytes]]:
+        """By partition the newest value of each entry of the committed snapshots."""
+        consumer = Consumer(self._config)
+        try:
+            return self._read_state(consumer, partitions)
+        finally:
+            consumer.close()
+
     def _read_state(self, consumer: Consumer, partitions: Sequence[int]) -> dict[int, dict[str, bytes]]:
         """Newest value of each key, up to the HIGH watermark.
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
+from math import log
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,7 @@ from streams import topology
 from streams.engine import snapshots
 from streams.engine.core import Entry, Output, PartitionCore
 from streams.engine.snapshots import SnapshotVersionError
+from streams.seen import Seen, SeenPosts
 from streams.stage import Stage
 
 MINUTE = 60_000_000
@@ -220,3 +222,35 @@ def test_what_was_given_up_is_not_folded_silently_by_mended_code() -> None:
     (again,) = fold(mended, [entries[3]._replace(offset=6)])
     assert again.topic == QUOTES
     assert fold(mended, [entries[4]._replace(offset=7)]) == []
+
+
+def test_a_stage_tells_what_it_keeps_of_a_symbol() -> None:
+    """Counts, open buckets and the last bar are those of the facts folded; of another symbol there is nothing."""
+    told = {}
+    for name, stage in stages().items():
+        core = core_of(stage)
+        core.load(frozen(name))
+        assert core.describe("NVDA")["state"] == {}
+        told[name] = json.loads(json.dumps(core.describe("TSLA")))["state"]
+    tesla = [entry for entry in inputs(stages()["quotes"])[:CUT] if entry.key == b"TSLA"]
+    assert told["quotes"]["yahoo 0"]["keys"] == told["bars"]["facts"]["yahoo 0"] == len(tesla)
+    minutes = told["bars"]["intervals"]["60"]
+    assert minutes["bars"] + len(minutes["open"]) == len(tesla)
+    assert minutes["last"] == {"end": "2023-11-14T22:28:00Z", "revision": 0}
+    assert minutes["indicators"]["return_log"] == pytest.approx(log(23 / 27))
+    assert told["moods"]["mentions"] == told["moods"]["intervals"]["60"]["buckets"] == 4
+    assert told["moods"]["intervals"]["300"]["open"] == [{"end": "2023-11-14T22:20:00Z", "revision": 0}]
+    assert told["correlations"]["moods"] == told["correlations"]["intervals"]["60"]["bars"] == 8
+
+
+def test_the_posts_that_name_a_symbol_are_told() -> None:
+    """Of a symbol the posts stage keeps the posts that named it last, newest first."""
+    seen = SeenPosts()
+    for number in range(12):
+        named = ("TSLA",) if number % 2 else ("GME", "TSLA")
+        seen.put(f"x:{number}", Seen(number, b"", START + number * MINUTE, named))
+    told = seen.describe("TSLA")
+    assert told["posts"] == 12
+    assert [post["key"] for post in told["newest"]] == [f"x:{number}" for number in range(11, 1, -1)]
+    assert seen.describe("GME")["newest"][0] == {"key": "x:10", "revision": 10, "event_time": "2023-11-14T22:25:00Z"}
+    assert seen.describe("AMC") == {}

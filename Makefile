@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 RECORDING ?=
 MINUTES ?= 60
+# Tests run on so many processes, each with servers of its own; a file stays on one.
+WORKERS ?= 2
+PYTEST := $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile
 # The system's certificates, as pip takes them; never a Python of uv's own.
 UV := UV_SYSTEM_CERTS=true UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv
 SHELL := /bin/bash
@@ -32,14 +35,14 @@ demo: setup ## Run the whole pipeline here and show it live (RECORDING=folder pl
 	@$(BIN)/moodtape demo $(if $(RECORDING),--recording "$(RECORDING)")
 
 test: setup ## Run the whole test suite against real servers.
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
 	@echo "tests passed. Next: make check"
 
 histories: setup ## Simulate crashes, zombies and rebalances (N=10000 SEED=0 FLOW=counting|storing|mending|joining|prices|whole|returning).
 	@$(BIN)/python -m tests.simulation --count $(or $(N),10000) --seed $(or $(SEED),0) $(if $(FLOW),--flow $(FLOW))
 
 unit: setup ## Run the tests that need no server.
-	@$(BIN)/python -m pytest tests/unit tests/contracts -m "not services"
+	@$(PYTEST) tests/unit tests/contracts -m "not services"
 
 faults: setup ## Do harm to a running pipeline in twelve ways (minutes); CI does it too.
 	@$(BIN)/python -m pytest tests/faults -s
@@ -51,10 +54,12 @@ soak: setup ## Random faults for MINUTES=60: zeros, flat memory and files in the
 	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 
 check: lint types layers ## Lint, types, layers, tests with coverage: what CI runs.
-	@$(BIN)/python -m tests.simulation --count 12000
-	@$(BIN)/python -m coverage run -m pytest tests/unit tests/contracts
+	@$(BIN)/python -m tests.simulation --count 10000
+	@$(BIN)/python -m coverage erase
+	@$(BIN)/python -m coverage run -m pytest -n $(WORKERS) --dist loadfile tests/unit tests/contracts
+	@$(BIN)/python -m coverage combine -q
 	@$(BIN)/python -m coverage report --fail-under=95 --include="schemas/*,infra/grid.py,streams/bars.py,streams/quotes.py,streams/indicators.py,streams/moods.py,streams/correlations.py,streams/statistics.py,streams/posts.py,streams/matching.py,streams/text.py,streams/engine/core.py,streams/engine/watermarks.py"
-	@$(BIN)/python -m pytest tests/integration tests/replay tests/faults
+	@$(PYTEST) tests/faults tests/integration tests/replay
 	@echo "check passed."
 
 lint: setup

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import (
-    OFFSET_BEGINNING,
     OFFSET_INVALID,
     Consumer,
     IsolationLevel,
@@ -72,17 +71,29 @@ class KafkaLog:
         low, high = self._offsets(admin, OffsetSpec.earliest()), self._offsets(admin, OffsetSpec.latest())
         return {part: Bounds(low[part], high[part], done) for part, done in committed.items()}
 
+    def behind(self) -> dict[Part, int]:
+        """Where reading stands in each partition that has more to be read; asks the broker.
+
+        Raises:
+            TransientError: the broker does not answer.
+        """
+        if not self._next:
+            return {}
+        ends = self._offsets(admin_client(self._bootstrap), OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
+        return {part: offset for part, offset in self._next.items() if offset < ends[part]}
+
     def seek(self, offsets: Mapping[Part, int]) -> None:
         """Read on from these offsets, one for each assigned partition, and tell the group so."""
         self._next = dict(offsets)
         self.moved = False
         self._consumer.assign(_places(offsets))
-        self._consumer.resume(_places(offsets))
         self.commit(offsets)
 
     def hold(self) -> None:
         """Read nothing until the next :meth:`seek`."""
-        self._consumer.pause([TopicPartition(*part) for part in self._assigned])
+        # Not paused: a partition that is paused, assigned and resumed in a row may stay paused for ever, one in some
+        # thousand (librdkafka issue 5591).
+        self._consumer.assign([])
 
     def read(self, seconds: float) -> Chunk | None:
         """The next chunk, waiting at most so long for it; None where nothing moved.
@@ -138,9 +149,7 @@ class KafkaLog:
     def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         self._assigned = [Part(place.topic, place.partition) for place in places]
         self._next, self.moved = {}, True
-        # Paused, and with an offset that always exists, until the store has said where to read.
-        consumer.assign(_places(dict.fromkeys(self._assigned, OFFSET_BEGINNING)))
-        consumer.pause(places)
+        self.hold()  # until the store has said where to read
 
     def _on_revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         self._assigned, self._next, self.moved = [], {}, True
@@ -151,12 +160,12 @@ class KafkaLog:
         ends = {Part(place.topic, place.partition): place.offset for place in places if place.offset != OFFSET_INVALID}
         return {part: end for part, end in ends.items() if end > self._next[part]}
 
-    def _offsets(self, admin: AdminClient, spec: Any) -> dict[Part, int]:
+    def _offsets(
+        self, admin: AdminClient, spec: Any, isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED
+    ) -> dict[Part, int]:
         asked = {TopicPartition(*part): spec for part in self._assigned}
         try:
-            futures = admin.list_offsets(
-                asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_TIMEOUT_SECONDS
-            )
+            futures = admin.list_offsets(asked, isolation_level=isolation, request_timeout=_TIMEOUT_SECONDS)
             return {Part(p.topic, p.partition): f.result(2 * _TIMEOUT_SECONDS).offset for p, f in futures.items()}
         except (KafkaException, TimeoutError) as error:
             raise TransientError(f"Kafka does not tell its offsets: {error}") from error

@@ -12,7 +12,7 @@ from random import Random
 from typing import Protocol
 
 from infra.clock import MICROS, Now
-from infra.errors import TransientError
+from infra.errors import FatalError, TransientError
 from infra.log import get_logger
 from infra.metrics import COMMITS, CONSUMER_LAG, RECORDS_IN, RETRIES, Health
 
@@ -25,6 +25,7 @@ POLL_SECONDS = 0.1
 _SLICE_SECONDS = 0.2
 _LAG_MICROS = 5 * MICROS
 _SILENT_MICROS = 60 * MICROS
+_STALL_MICROS = 30 * MICROS
 
 
 class Log(Protocol):
@@ -39,6 +40,7 @@ class Log(Protocol):
     def read(self, seconds: float) -> Chunk | None: ...
     def done(self, chunk: Chunk) -> None: ...
     def lags(self) -> dict[Part, int]: ...
+    def behind(self) -> dict[Part, int]: ...
 
 
 class Store(Protocol):
@@ -71,6 +73,8 @@ class SinkLoop:
         self._backoff = Backoff(random)
         self._placed = False
         self._lag_at = 0
+        self._stall_at = now()
+        self._behind: Mapping[Part, int] = {}
         self.beat = now()
         self.problem: str | None = "not assigned yet"
 
@@ -84,7 +88,11 @@ class SinkLoop:
                 wait -= _SLICE_SECONDS
 
     def step(self) -> float:
-        """Find a place or store one chunk; returns seconds to wait before the next step."""
+        """Find a place or store one chunk; returns seconds to wait before the next step.
+
+        Raises:
+            FatalError: the process must be started again.
+        """
         self.beat = self._now()
         try:
             if self._log.moved:
@@ -113,13 +121,14 @@ class SinkLoop:
         # Asked again: meanwhile another writer may have stored what came behind the ends of the first answer.
         require_contained(self._store.name, offsets, self._log.bounds())
         self._log.seek(offsets)
-        self._placed, self.problem = True, None
+        self._placed, self.problem, self._behind = True, None, {}
         _LOG.info("reading", sink=self._store.name, partitions=len(bounds))
 
     def _pass_on(self) -> None:
         chunk = self._log.read(POLL_SECONDS)
         if chunk is None:
             self._show_lag()
+            self._look_for_stalls()
             return
         if not self._store.write(chunk):
             _LOG.warning("another writer was here: chunk dropped", sink=self._store.name)
@@ -131,6 +140,21 @@ class SinkLoop:
         for topic, number in Counter(message.topic() for message in chunk.messages).items():
             RECORDS_IN.labels(topic).inc(number)
         self._show_lag()
+
+    def _look_for_stalls(self) -> None:
+        """Called when nothing that was fetched is left: a partition that has more and does not move is stuck.
+
+        Raises:
+            FatalError: a partition is stuck; a new process reads it.
+        """
+        if self._now() - self._stall_at < _STALL_MICROS:
+            return
+        self._stall_at = self._now()
+        behind = self._log.behind()
+        stuck = sorted(part for part, offset in behind.items() if self._behind.get(part) == offset)
+        if stuck:
+            raise FatalError(f"{len(stuck)} partitions have more to read and do not move, {stuck[0].topic} first")
+        self._behind = behind
 
     def _wait_for(self, error: TransientError) -> float:
         wait = self._backoff.next()

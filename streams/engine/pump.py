@@ -363,6 +363,9 @@ class Pump:
         if now < self._next_look:
             return
         self._next_look = now + LOOK_EVERY_SECONDS
+        if not self._paused:
+            # A resume right after its pause may be lost (librdkafka issue 5591). Once more does no harm.
+            self._consumer.resume(self._consumer.assignment())
         owned = list(self._owned.values())
         lag = report_lag(
             self._consumer, owned, self._sources, self._ends, ask=now - self._read_at > self._settings.stall_seconds

@@ -70,10 +70,12 @@ def carry_out(case: Case, world: World, seed: int, *, short: bool = False) -> Re
     ended = scene.ended or time.monotonic()
     recovery = world.probe.recovered(ended, RECOVERY_LIMIT_SECONDS)
     lag = max((sample.most for sample in world.probe.since(began)), default=0)
-    world.drain()
-    found = world.account.check()
-    problems = list(case.check(world))
-    world.resume()
+    try:
+        world.drain()
+        found = world.account.check()
+        problems = list(case.check(world))
+    finally:
+        world.resume()
     return Result(
         case=case.name,
         seed=seed,

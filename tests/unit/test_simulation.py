@@ -16,7 +16,7 @@ from tests.simulation.running import carry_out, failing, mix_of, run_many, tell
 from tests.simulation.shrinking import shrink
 
 HISTORIES = 600
-"""As many as fit into seconds; ``make check`` carries out 12,000."""
+"""As many as fit into seconds; ``make check`` carries out 10,000."""
 
 
 @pytest.mark.timeout(600)

@@ -76,6 +76,9 @@ class MemoryLog:
     def done(self, chunk: Chunk) -> None:
         self.next.update(chunk.ends)
 
+    def behind(self) -> dict[Part, int]:
+        return {}
+
     def lags(self) -> dict[Part, int]:
         return {}
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from psycopg import errors
 from structlog.testing import capture_logs
 
-from infra.errors import TransientError, UserError
+from infra.clock import MICROS
+from infra.errors import FatalError, TransientError, UserError
 from infra.migrate import Migration, pending_migrations
 from schemas.records import Correlation, Quote
 from schemas.topics import CORRELATIONS, QUOTES
@@ -154,6 +155,40 @@ def test_what_is_waited_for_is_told() -> None:
     assert both.asked == 2
     assert loop.problem is None
     assert loop.live() is None
+
+
+class Stuck(Waiting):
+    """A log with one partition that has more to read; it moves by ``pace`` between two looks."""
+
+    def __init__(self, pace: int) -> None:
+        super().__init__()
+        self.asked, self._pace, self._offset = 1, pace, 0
+        self.moved = False
+
+    def read(self, seconds: float) -> None:
+        self._offset += self._pace
+
+    def lags(self) -> dict[Part, int]:
+        return {}
+
+    def behind(self) -> dict[Part, int]:
+        return {Part(QUOTES, 0): self._offset}
+
+
+def look_for_a_while(log: Stuck) -> None:
+    """Ten seconds a step, as the loop sees it."""
+    moments = iter(range(0, 10**12, 10 * MICROS))
+    loop = SinkLoop(log, log, lambda: next(moments), Random(0))
+    with capture_logs():
+        for _ in range(50):
+            loop.step()
+
+
+def test_a_partition_that_stands_still_ends_the_sink() -> None:
+    """A partition that has more and does not move ends the process; one that moves, however slowly, does not."""
+    with pytest.raises(FatalError, match=r"1 partitions have more to read.*quotes\.v1"):
+        look_for_a_while(Stuck(pace=0))
+    look_for_a_while(Stuck(pace=1))
 
 
 @given(st.permutations([(minute, revision) for minute in range(3) for revision in range(2)]))

@@ -55,11 +55,6 @@ class Watermark:
         self.idle_check_ms = _NEVER
         self.time: int | None = None
 
-    @property
-    def told(self) -> Kind | None:
-        """Kind of the clock that was forwarded last."""
-        return self._told
-
     def read(self, append_ms: int) -> Move | None:
         """A record (fact, clock or tick) was read that the broker appended at ``append_ms``."""
         if append_ms <= self.idle_check_ms:

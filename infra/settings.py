@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     consume_records: int = Field(1000, ge=1, le=10_000, description="Most records of one poll.")
     commit_interval_ms: int = Field(100, ge=5, le=5000, description="Time between transactions of a stage.")
     snapshot_interval_seconds: float = Field(5.0, gt=0, description="Time between snapshots of a partition.")
+    snapshot_records: int = Field(
+        50_000, ge=1, description="Most records of a partition between snapshots: what a restore folds again."
+    )
     stall_seconds: float = Field(
         60.0, ge=5, description="A worker with input that gets nothing done for this long ends, to be started again."
     )

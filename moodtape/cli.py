@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "Show the whole pipeline at work."),
     "record": ("record", "Make a recording of the raw topics."),
     "replay": ("replay", "Put the raw topics through the present code once more."),
+    "state": ("state", "Show what a stage keeps of a symbol."),
     "dlq": ("dlq", "Look at dead letters."),
     "models": ("models", "List models, score texts."),
     "verify": ("verify", "Account for every record between topics and tables."),

@@ -6,7 +6,7 @@ key                         what it holds
 ``quote:TSLA``              hash: the fields of Quote
 ``sentiment:TSLA:300``      hash: the fields of Sentiment of that interval
 ``correlation:TSLA:300``    hash: one field for each ``<pair>:<method>:<window>``, a Correlation as JSON
-``filled``                  when it was filled from the database; no such key once it was emptied
+``filled``                  when it was filled from the database, ``begun`` before that; no such key once it was emptied
 ``serving``                 ID of the replay that readers see instead of the live flow; no such key while they see that
 channel ``updates``         JSON ``{"table", "replay", "symbols", "max_event_time"}``, one for each table in a chunk
 =========================== ===================================================================================
@@ -52,10 +52,12 @@ GROUP = "moodtape.sink.latest"
 CHANNEL = "updates"
 TOPICS = (QUOTES, SENTIMENT, CORRELATIONS)
 EXPIRE_SECONDS = 7 * 86_400
-REFILL_SECONDS = 5
+LOOK_SECONDS = 1.0
+REFILL_SECONDS = 2.0
 _LOG = get_logger(__name__)
 SERVING = "serving"
 FILLED = "filled"
+_BEGUN = "begun"  # the database's part is there; a process that died then did not read on behind it
 _LIVE_ONLY = f"if redis.call('EXISTS', '{SERVING}') == 1 then return 0 end"
 # KEYS: the hash. ARGV: event_time, revision, seconds to live, then field, value, field, value ...
 _WHOLE = f"""{_LIVE_ONLY}
@@ -150,13 +152,19 @@ class LatestStore:
     Args:
         redis_url: the server.
         refill: fills it when it was emptied (see :mod:`sinks.refill`); None = it fills with what comes.
+        monotonic: seconds that never go back.
     """
 
     name = SINK
 
-    def __init__(self, redis_url: str, refill: Refill | None = None) -> None:
+    def __init__(
+        self, redis_url: str, refill: Refill | None = None, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._refill = refill
-        self._next_refill = 0.0
+        self._monotonic = monotonic
+        self._next_look = 0.0
+        self._filled_to: Mapping[Part, int] | None = None
+        self._placed_since = False
         self._client = redis.Redis.from_url(
             redis_url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30, decode_responses=True
         )
@@ -171,9 +179,12 @@ class LatestStore:
         """
         self._guarded(self._client.ping)
         starts = {part: self._start(part, held) for part, held in bounds.items()}
-        stored = self._fill() if self._emptied() else None
+        if self._filled_to is None:
+            self._fill_if_empty()
+        stored, self._filled_to = self._filled_to, None
         if stored is None:
             return starts
+        self._placed_since = True
         # What came after the database's last chunk is in the log alone.
         return {part: min(start, max(bounds[part].low, stored.get(part, 0))) for part, start in starts.items()}
 
@@ -181,7 +192,7 @@ class LatestStore:
         """Write a chunk, then tell the channel. Always True: writing twice does no harm.
 
         Raises:
-            TransientError: the server is away; part of the chunk may be written.
+            TransientError: the server is away, or was emptied; part of the chunk may be written.
             FatalError: the server says what only a person can mend.
         """
         entries = newest(_entries(chunk.messages))
@@ -189,23 +200,36 @@ class LatestStore:
             failpoint("before-write")
             self.put(entries)
             failpoint("after-write")
-        if self._emptied():
-            raise TransientError("redis: it was emptied")
+        self.idle()
         return True
 
-    def _emptied(self) -> bool:
-        """Whether the server holds nothing of ours and it is time to fill it."""
-        if self._refill is None or time.monotonic() < self._next_refill:
-            return False
-        return not self._guarded(lambda: self._client.exists(FILLED))
+    def idle(self) -> None:
+        """See each second whether the server was emptied, and fill it.
 
-    def _fill(self) -> Mapping[Part, int] | None:
-        self._next_refill = time.monotonic() + REFILL_SECONDS
-        stored = None if self._refill is None else self._refill(self)
-        if stored is not None:
-            self._guarded(lambda: self._client.set(FILLED, now_micros()))
-            self._next_refill = 0.0
-        return stored
+        Raises:
+            TransientError: the server is away; or it was filled, and what the database lacks is to be read again.
+            FatalError: the server says what only a person can mend.
+        """
+        if self._placed_since:
+            # Only if it is still there: a server that was emptied meanwhile holds nothing again.
+            self._guarded(lambda: self._client.set(FILLED, now_micros(), xx=True))
+            self._placed_since = False
+        self._fill_if_empty()
+        if self._filled_to is not None:
+            raise TransientError("redis: it was emptied, and filled from the database")
+
+    def _fill_if_empty(self) -> None:
+        """Where the database is away, what comes is written all the same, and the rest when it is back."""
+        if self._refill is None or self._monotonic() < self._next_look:
+            return
+        self._next_look = self._monotonic() + LOOK_SECONDS
+        if self._guarded(lambda: self._client.get(FILLED)) not in (None, _BEGUN):
+            return
+        self._filled_to = self._refill(self)
+        if self._filled_to is None:
+            self._next_look = self._monotonic() + REFILL_SECONDS
+        else:
+            self._guarded(lambda: self._client.set(FILLED, _BEGUN))
 
     def close(self) -> None:
         """Give the connections back."""

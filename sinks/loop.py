@@ -64,6 +64,14 @@ class Store(Protocol):
         """
         ...
 
+    def idle(self) -> None:
+        """There is nothing to store just now: a moment to look after what is stored.
+
+        Raises:
+            TransientError: the store is away, or must be asked again where to read on.
+        """
+        ...
+
 
 class SinkLoop:
     """One sink process. ``problem`` says what it waits for, None while it works."""
@@ -127,6 +135,7 @@ class SinkLoop:
     def _pass_on(self) -> None:
         chunk = self._log.read(POLL_SECONDS)
         if chunk is None:
+            self._store.idle()
             self._show_lag()
             self._look_for_stalls()
             return

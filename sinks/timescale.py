@@ -123,6 +123,9 @@ class TimescaleStore:
         failpoint("after-commit")
         return ours
 
+    def idle(self) -> None:
+        """Nothing of it needs looking after."""
+
     def close(self) -> None:
         """Give the connection back."""
         if self._connection is not None:

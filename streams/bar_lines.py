@@ -96,6 +96,11 @@ class Line:
         self._walk(index + 1)
         return self._state.values()
 
+    def indicators(self) -> Indicators:
+        """Those at the last bar."""
+        self._walk(len(self.tail))
+        return self._state.values()
+
     def restore(self, bucket: Bucket, candle: Candle) -> None:
         """Put back an emitted bar of a snapshot."""
         self.tail.insert(self._index(bucket), bucket)

@@ -17,7 +17,7 @@ from schemas.quick import maker
 from schemas.records import Bar, Quote
 from schemas.topics import BARS
 
-from .bar_entries import dump_base, dump_slot
+from .bar_entries import describe_line, dump_base, dump_slot
 from .bar_lines import Bucket, Line
 from .bar_parts import ALL, NO_LEAF, Leaf, Part, Series, SeriesKey, Totals
 from .journal import Journal
@@ -219,6 +219,13 @@ class BarsFold(Fold):
         for bucket in self._changed_buckets:
             bucket.changed = False
         self._changed_buckets.clear()
+
+    def describe(self, symbol: str) -> Mapping[str, Any]:
+        """The facts kept by series, and by interval the open buckets, the bars and the indicators."""
+        series = [each for each in self._series.values() if each.symbol == symbol]
+        facts = {f"{s.key[0]} {s.granularity}": sum(len(leaf.facts) for leaf in s.leaves.values()) for s in series}
+        lines = {str(INTERVALS[line.i]): describe_line(line) for line in self._lines.get(symbol, ())}
+        return {"facts": facts, "intervals": lines} if lines else {}
 
     def _load_facts(self, end: int, owned: Iterable[tuple[Any, list[Any]]]) -> None:
         for name, facts in owned:

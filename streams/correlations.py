@@ -1,11 +1,13 @@
 """Correlations: the mood of each instrument held against its price, over the last bars."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from heapq import heappop, heappush
+from typing import Any
 
 import msgspec
 import numpy as np
 
+from infra.clock import to_rfc3339
 from infra.grid import DAY, INTERVALS, Grid
 from schemas.records import Bar, Correlation, Method, Pair, Sentiment
 from schemas.topics import CORRELATIONS
@@ -192,6 +194,18 @@ class CorrelationsFold(Fold):
         self._series_of(symbol, int(interval)).add(row)
         if not emitted:
             heappush(self._pending, (row.end, int(interval), symbol))
+
+    def describe(self, symbol: str) -> Mapping[str, Any]:
+        """How many moods are kept, and by interval the bars, with those that wait for their correlations."""
+        leaves = self._leaves.get(symbol)
+        if leaves is None:
+            return {}
+        series = {str(interval): self._series.get((symbol, interval)) for interval in INTERVALS}
+        return {
+            "moods": len(leaves.ends),
+            "last_mood": to_rfc3339(leaves.ends[-1]) if leaves.ends else None,
+            "intervals": {interval: each.describe() for interval, each in series.items() if each is not None},
+        }
 
     def _note(self, kind: str, symbol: str, end: int, interval: int = 0) -> None:
         self._changed[kind, symbol, end, interval] = None

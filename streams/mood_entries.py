@@ -4,7 +4,10 @@ from typing import Any
 
 import msgspec
 
-from .shelf import Bucket, Leaf
+from infra.clock import to_rfc3339
+from infra.grid import INTERVALS
+
+from .shelf import Bucket, Leaf, Shelf
 from .summary import Entry
 
 PART_BYTES = 500_000
@@ -44,3 +47,19 @@ def pack_leaf(leaf: Leaf) -> list[bytes]:
 def unpack_leaf(value: bytes) -> tuple[int, list[Entry]]:
     """One part of a leaf: the latest ``ingest_time`` that changed it, and its mentions."""
     return _leaves.decode(value)
+
+
+def describe_shelf(shelf: Shelf) -> dict[str, Any]:
+    """An instrument for people."""
+    return {
+        "first_mention": None if shelf.first is None else to_rfc3339(shelf.first),
+        "mentions": len(shelf.posts),
+        "minutes": len(shelf.leaves),
+        "intervals": {str(interval): _describe_buckets(shelf, interval) for interval in INTERVALS},
+    }
+
+
+def _describe_buckets(shelf: Shelf, interval: int) -> dict[str, Any]:
+    buckets = [(end, bucket) for (length, end), bucket in sorted(shelf.buckets.items()) if length == interval]
+    due = [{"end": to_rfc3339(end), "revision": bucket.revision} for end, bucket in buckets if bucket.dirty]
+    return {"open": due, "buckets": len(buckets)}

@@ -1,8 +1,9 @@
 """Moods: the mentions of each instrument, summed up in buckets of four lengths."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from math import log
+from typing import Any
 
 from infra.grid import INTERVALS, Grid
 from schemas.clocks import Clock
@@ -10,7 +11,7 @@ from schemas.records import Mention, Record, Sentiment
 from schemas.topics import SENTIMENT
 
 from .coverage import Coverage
-from .mood_entries import pack, pack_bucket, pack_leaf, unpack, unpack_leaf
+from .mood_entries import describe_shelf, pack, pack_bucket, pack_leaf, unpack, unpack_leaf
 from .shelf import Bucket, Leaf, Shelf, leaf_end
 from .stage import Emit, Fold
 from .summary import Entry, make_entry, sample_deviation, sum_in_order, summarise
@@ -236,6 +237,11 @@ class MoodsFold(Fold):
             self._load_bucket(symbol, shelf, int(number), int(end), value)
         else:
             shelf.first = unpack(value)
+
+    def describe(self, symbol: str) -> Mapping[str, Any]:
+        """How many mentions are kept, since when there are any, and by interval the buckets."""
+        shelf = self._shelves.get(symbol)
+        return {} if shelf is None else describe_shelf(shelf)
 
     def _load_leaf(self, symbol: str, shelf: Shelf, end: int, number: int, value: bytes) -> None:
         known, entries = unpack_leaf(value)

@@ -7,8 +7,9 @@ weekends belong to the next bar. Bars and buckets may come in any order; nothing
 from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass, field
 from math import log
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from infra.clock import to_rfc3339
 from schemas.records import Sentiment
 
 NAN = float("nan")
@@ -194,6 +195,15 @@ class Series:
                 before = self.rows[at - 1]
                 row.take_in(self.leaves.total(before.tail, before.end, row.end))
         return self.rows[first:last]
+
+    def describe(self) -> dict[str, Any]:
+        """For people: the bars, and the ends of those that wait for their correlations."""
+        bars = [row for row in self.rows if row.revision >= 0]
+        return {
+            "bars": len(bars),
+            "last": to_rfc3339(bars[-1].end) if bars else None,
+            "waiting": [to_rfc3339(row.end) for row in bars if not row.emitted],
+        }
 
     def trim(self, keep: int, horizon: int) -> list[int]:
         """Drop old rows but for ``keep`` before the first that ends at or after the horizon; the ends dropped."""

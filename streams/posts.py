@@ -121,6 +121,10 @@ class PostsFold(Fold):
         else:
             self._seen.load(key, value)
 
+    def describe(self, symbol: str) -> Mapping[str, Any]:
+        """The remembered posts that name the symbol: how many, and the newest."""
+        return self._seen.describe(symbol)
+
 
 def check(record: RawPost) -> None:
     """Refuse what can never be a post.

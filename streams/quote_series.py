@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from infra.clock import MICROS
+from infra.clock import MICROS, to_rfc3339
 from schemas.records import RawQuote
 
 KEPT = 2 * 3600 * MICROS
@@ -58,6 +58,9 @@ class Keys:
         self._kept[key] = (ingest, kept[1] + 1, digest)
         self._replaced[key] = None
         return kept[1] + 1
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
     def fresh(self) -> list[Any]:
         """The keys that are new or replaced since the last snapshot, as rows."""
@@ -150,6 +153,17 @@ class QuoteSeries:
     def dump(self) -> list[Any]:
         """The last price and what goes with it."""
         return [self.time, self.sequence, self.price, self.before, self.volume, self.currency, self.said, self.since]
+
+    def describe(self) -> dict[str, Any]:
+        """The last price, and the keys that are kept."""
+        return {
+            "event_time": None if self.time is None else to_rfc3339(self.time),
+            "price": self.price,
+            "currency": self.currency,
+            "same_since": to_rfc3339(self.since),
+            "keys": sum(len(keys) for keys in self.minutes.values()),
+            "minutes": len(self.minutes),
+        }
 
     def load(self, values: list[Any]) -> None:
         """Take back what :meth:`dump` wrote."""

@@ -97,6 +97,12 @@ class QuotesFold(Fold):
         for name, rows in owned:
             self._keys(self._named(*name), minute).load(rows)
 
+    def describe(self, symbol: str) -> Mapping[str, Any]:
+        """By source and interval: the last price, and how many keys are kept to find duplicates by."""
+        return {
+            f"{s.name[0]} {s.name[2]}": s.describe() for _, s in sorted(self._series.items()) if s.name[1] == symbol
+        }
+
     def _keys(self, series: QuoteSeries, minute: int) -> Keys:
         keys = series.minutes.get(minute)
         if keys is None:

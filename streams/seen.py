@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
+from infra.clock import to_rfc3339
 from schemas.clocks import Blind, Clock
 
 SLICE = 60_000_000
 KEEP = 30 * 86_400_000_000
 SLICE_POSTS = 4000
+SHOWN = 10
 
 Place = tuple[int, int]
 """(minute of event time, part of it): a snapshot writes whole parts, so they must stay small."""
@@ -90,6 +92,16 @@ class SeenPosts:
         for post, entry in _entries.decode(value).items():
             self._slices[place][post] = Seen(*entry)
             self._places[post] = place
+
+    def describe(self, symbol: str) -> dict[str, Any]:
+        """For people: how many posts name a symbol, and the newest; empty where none does."""
+        named = [(s.time, key, s) for part in self._slices.values() for key, s in part.items() if symbol in s.symbols]
+        newest = sorted(named)[-SHOWN:][::-1]
+        return {"posts": len(named), "newest": [_told(key, post) for _, key, post in newest]} if named else {}
+
+
+def _told(key: str, post: Seen) -> dict[str, Any]:
+    return {"key": key, "revision": post.revision, "event_time": to_rfc3339(post.time)}
 
 
 class Notes:

@@ -58,3 +58,7 @@ class Selection(Fold):
     def load(self, key: str, value: bytes) -> None:
         """The fold's."""
         self._fold.load(key, value)
+
+    def describe(self, symbol: str) -> Mapping[str, Any]:
+        """The fold's."""
+        return self._fold.describe(symbol)

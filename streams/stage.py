@@ -70,6 +70,10 @@ class Fold:
     def load(self, key: str, value: bytes) -> None:
         """Take back one entry of :meth:`dump` into a fresh fold; afterwards nothing counts as changed."""
 
+    def describe(self, symbol: str) -> Mapping[str, Any]:
+        """What is kept of a symbol, for people, as JSON can hold it; empty = nothing. Times are RFC 3339."""
+        return {}
+
 
 Ask = Callable[[Sequence[str]], Awaitable[Mapping[str, Any]]]
 

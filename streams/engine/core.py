@@ -7,9 +7,7 @@ into chunks (clocks of a broadcasting stage are coalesced to one a chunk, as the
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
-
-from infra.clock import Now
+from infra.clock import Now, to_rfc3339
 from infra.errors import PoisonError
 from schemas.clocks import Blind, Clock, Headers, NotAClock, parse_clock
 from schemas.codec import Codec, DecodeError, codec_for
@@ -19,12 +17,10 @@ from schemas.topics import PARTITIONS, TOPICS, dead_letter_topic
 from streams.stage import Emit, Stage
 
 from .guard import Guard
+from .snapshots import CURSOR, FOLD, pack_cursor, read_snapshot
 from .watermarks import Move, OriginKey, Watermark
 
-SNAPSHOT_VERSION = 2
-CURSOR_KEY = "cursor"
-WATERMARK_KEY = "watermark"
-_FOLD_PREFIX = "fold:"
+State = list[tuple[str, bytes | None]]
 _NO_HEADERS: Headers = []
 # A record that was redriven for another group: this one has had the original.
 _NOT_OURS = Clock(kind="tick")
@@ -51,14 +47,17 @@ class Output(NamedTuple):
     headers: Headers
 
 
-class SnapshotVersionError(ValueError):
-    """The state was written by another version of the code and there is no way to read it."""
-
-
 class PartitionCore:
-    """One partition of one stage: its fold, its watermark, and where it stands in its inputs."""
+    """One partition of one stage: its fold, its watermark, and where it stands in its inputs.
 
-    def __init__(self, stage: Stage, partition: int, now: Now) -> None:
+    Args:
+        stage: what it does.
+        partition: number of the partition.
+        now: tells when a dead letter failed.
+        unsaved_limit: so many records are folded at most before a snapshot must be written; None = no limit.
+    """
+
+    def __init__(self, stage: Stage, partition: int, now: Now, unsaved_limit: int | None = None) -> None:
         self.partition = partition
         self.offsets: dict[str, int] = {}
         self._stage = stage
@@ -74,6 +73,10 @@ class PartitionCore:
         self._encoders: dict[str, Codec] = {}
         self._origin = f"{stage.inputs[0]}/{partition}"
         self._pending: Clock | None = None
+        self._rewritten: dict[str, bytes | None] = {}
+        self._unsaved = 0
+        self._unsaved_limit = unsaved_limit
+        self._buried = False
 
     @property
     def watermark(self) -> int | None:
@@ -119,6 +122,7 @@ class PartitionCore:
     def run(self, entries: Sequence[Entry], decoded: Sequence[Any], answers: Mapping[str, Any]) -> list[Output]:
         """Fold the entries of one chunk; returns what must be produced, in order."""
         out: list[Output] = []
+        self._unsaved += len(entries)
         watermark, fold, fact, kinds = self._watermark, self._fold, self._guard.fact, self._kinds
         for entry, item in zip(entries, decoded, strict=True):
             topic, _, append_ms, _, value, _ = entry
@@ -197,6 +201,7 @@ class PartitionCore:
 
     def _bury(self, entry: Entry, error: Exception, event_time: int | None, out: list[Output]) -> None:
         """A dead letter; in a replay only where the record may be of its time."""
+        self._buried = True
         if self._replay is None or event_time is None or self._replay.holds(event_time):
             out.append(self._dead_letter(entry, error))
 
@@ -215,45 +220,48 @@ class PartitionCore:
         )
         return Output(dead_letter_topic(entry.topic), self.partition, entry.key, entry.value, headers)
 
+    def state(self, *, due: bool) -> State:
+        """What of the state goes into the transaction of the chunks folded last: a snapshot or nothing.
+
+        It takes one when it is ``due``, and when without it the inputs alone would not tell what was folded: how two
+        inputs interleaved is in no log, nor which records were given up, should other code be able to read them.
+        """
+        limit = self._unsaved_limit
+        must = self._buried or len(self._stage.inputs) > 1 or (limit is not None and self._unsaved >= limit)
+        return list(self.dump()) if due or must else []
+
     def dump(self) -> Iterator[tuple[str, bytes | None]]:
         """Snapshot: what changed since the last one, and where the partition stands."""
+        yield from self._rewritten.items()
+        self._rewritten = {}
         for key, value in self._fold.dump():
-            yield _FOLD_PREFIX + key, value
-        yield CURSOR_KEY, self._cursor()
-
-    def position(self) -> list[tuple[str, bytes]]:
-        """What a stage with several inputs writes with every commit.
-
-        How two inputs interleaved is not in the log, so where the watermark stood is written down.
-        """
-        return [(WATERMARK_KEY, self._cursor())] if len(self._stage.inputs) > 1 else []
-
-    def _cursor(self) -> bytes:
-        return msgspec.msgpack.encode([SNAPSHOT_VERSION, self.offsets, self._watermark.dump()])
+            yield FOLD + key, value
+        yield CURSOR, pack_cursor(self.offsets, self._watermark.dump())
+        self._unsaved, self._buried = 0, False
 
     def load(self, entries: Mapping[str, bytes]) -> None:
         """Take back the newest value of each key of a snapshot into a fresh core.
 
         Raises:
-            SnapshotVersionError: the snapshot is of another version.
+            SnapshotVersionError: the snapshot is of a version that this code cannot read.
         """
-        if CURSOR_KEY in entries:
-            self.offsets, watermark = _read_cursor(entries[CURSOR_KEY])
-            self._watermark.load(watermark)
-        for key, value in sorted(entries.items()):
-            if key.startswith(_FOLD_PREFIX):
-                self._fold.load(key.removeprefix(_FOLD_PREFIX), value)
-
-    def settle(self, entries: Mapping[str, bytes]) -> None:
-        """After the silent fold: stand at the committed watermark, emitting nothing."""
-        if WATERMARK_KEY not in entries:
+        snapshot = read_snapshot(self._stage.name, entries)
+        if snapshot is None:
             return
-        _, watermark = _read_cursor(entries[WATERMARK_KEY])
-        self._watermark.load(watermark)
-        if self._watermark.time is not None:
-            self._fold.advance(self._watermark.time)
-        if self._watermark.told == "end":
-            self._fold.flush()
+        self.offsets, self._rewritten = snapshot.offsets, snapshot.rewritten
+        self._watermark.load(snapshot.watermark)
+        for key, value in snapshot.fold.items():
+            self._fold.load(key, value)
+
+    def describe(self, symbol: str) -> dict[str, Any]:
+        """What is kept of a symbol and where the partition stands, for people, as JSON can hold it."""
+        time = self._watermark.time
+        return {
+            "partition": self.partition,
+            "watermark": None if time is None else to_rfc3339(time),
+            "offsets": self.offsets,
+            "state": self._fold.describe(symbol),
+        }
 
 
 def expected_origins(stage: Stage, partition: int) -> list[OriginKey] | None:
@@ -265,10 +273,3 @@ def expected_origins(stage: Stage, partition: int) -> list[OriginKey] | None:
         numbers = range(PARTITIONS) if stage.fan_in else (partition,)
         origins.extend((topic, f"{upstream}/{number}") for number in numbers)
     return origins
-
-
-def _read_cursor(data: bytes) -> tuple[dict[str, int], list[Any]]:
-    version, offsets, watermark = msgspec.msgpack.decode(data)
-    if version != SNAPSHOT_VERSION:
-        raise SnapshotVersionError(f"snapshot version {version}, this code reads {SNAPSHOT_VERSION}")
-    return offsets, watermark

@@ -279,7 +279,8 @@ class Pump:
         for tp in offsets:
             if tp.offset >= 0:
                 committed[tp.partition][tp.topic] = tp.offset
-        cores = [PartitionCore(self._stage, number, self._now) for number in numbers]
+        limit = self._settings.snapshot_records
+        cores = [PartitionCore(self._stage, number, self._now, limit) for number in numbers]
         if cores:
             self._restorer.restore(cores, committed)
         for core in cores:

@@ -38,20 +38,27 @@ class Restorer:
             entries = self._read_state(consumer, [core.partition for core in cores])
             for core in cores:
                 core.load(entries.get(core.partition, _EMPTY))
-            replayed = self._fold_silently(consumer, cores, committed)
-            for core in cores:
-                core.settle(entries.get(core.partition, _EMPTY))
+            folded = self._fold_silently(consumer, cores, committed)
         finally:
             consumer.close()
         seconds = time.monotonic() - started
         metrics.RESTORE_SECONDS.set(seconds)
+        metrics.RESTORE_RECORDS.set(folded)
         _log.info(
             "restored",
             partitions=len(cores),
             entries=sum(map(len, entries.values())),
-            replayed=replayed,
+            folded=folded,
             seconds=round(seconds, 3),
         )
+
+    def saved(self, partitions: Sequence[int]) -> dict[int, dict[str, bytes]]:
+        """By partition the newest value of each entry of the committed snapshots."""
+        consumer = Consumer(self._config)
+        try:
+            return self._read_state(consumer, partitions)
+        finally:
+            consumer.close()
 
     def _read_state(self, consumer: Consumer, partitions: Sequence[int]) -> dict[int, dict[str, bytes]]:
         """Newest value of each key, up to the HIGH watermark.

@@ -63,9 +63,7 @@ async def process_chunk(stage: Stage, chunk: Chunk, handover: Handover) -> Finis
                 handover.waiting = False
     outputs = core.run(chunk.entries, decoded, answers) if chunk.entries else []
     core.offsets[chunk.topic] = chunk.end
-    state: list[tuple[str, bytes | None]] = list(core.position())
-    if chunk.snapshot:
-        state.extend(core.dump())
+    state = core.state(due=chunk.snapshot)
     failpoint("folded")
     return Finished(owned, chunk.topic, chunk.end, outputs, state)
 

@@ -156,7 +156,7 @@ def test_a_stop_is_clean_and_leaves_nothing_to_repeat(workers: Workers) -> None:
     assert first.wait(WAIT_SECONDS) == 0
     workers.start()
     wait_for(lambda: '"event": "restored"' in workers.log(1), "the next one has restored")
-    assert '"replayed": 0' in workers.log(1)
+    assert '"folded": 0' in workers.log(1)
     feed(workers.kafka, 900, first=900)
     wait_for(lambda: drained(workers.kafka), "the next one is through")
     assert_each_once(workers.kafka, 1800)

@@ -12,6 +12,7 @@ from schemas.records import Correlation, Sentiment
 from schemas.topics import QUOTES, SENTIMENT, partition_of
 from sinks.latest import CHANNEL, EXPIRE_SECONDS, GROUP, TOPICS, run_latest
 from sinks.timescale import run_timescale
+from tests.helpers.keys import check_keys
 from tests.helpers.relay import Relay
 from tests.helpers.sinking import MINUTE, START, Writer, await_true, quote, running, stored_to_end
 
@@ -104,9 +105,13 @@ def test_an_emptied_server_is_filled_again(topics, endpoints, database, held, se
         await_true(lambda: drained(topics), "the server has all")
         before = {key: held.hgetall(key) for key in held.scan_iter("*:*")}
         held.flushall()
-        writer.clocks(QUOTES)
         await_true(lambda: {key: held.hgetall(key) for key in held.scan_iter("*:*")} == before, "it has all again")
     assert before.keys() == {"quote:TSLA", "quote:GME", "quote:AAPL", "sentiment:TSLA:300", "correlation:TSLA:300"}
+
+
+def test_the_keys_of_the_unit_tests_are_as_the_servers(held):
+    """What the tests' keys in memory are held to, the real server does."""
+    check_keys(held)
 
 
 def test_without_the_database_an_emptied_server_takes_what_comes(topics, endpoints, held, settings):

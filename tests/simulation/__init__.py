@@ -9,6 +9,7 @@
 ``programs``      what runs: a worker (the real pump and agent), a sink (the real loop)
 ``flows``         what is computed: stages, inputs, and what must be the same in every history
 ``histories``     a seed -> inputs and steps -> what differs from a plain run
+``retracing``     the committed chunks once more, by cores that never stop
 ``shrinking``     the fewest inputs and steps that still fail
 ``mutants``       ways to break the system on purpose
 ================  ===========================================================================================

@@ -6,7 +6,7 @@ first record of a transaction whose marker is missing; offsets sent in it hold b
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple
@@ -15,10 +15,13 @@ from confluent_kafka import KafkaError, KafkaException
 
 from schemas.clocks import Headers
 from schemas.topics import partition_of
+from streams.stage import Stage
 
 from .groups import Group, GroupMetadata
 
 Place = tuple[str, int]
+Folded = tuple[Stage, int, str, int]
+"""A chunk: by which stage, of which partition and topic, up to which offset."""
 PARTITIONS = 2
 
 
@@ -35,11 +38,15 @@ class Slot(NamedTuple):
 
 @dataclass(eq=False)
 class Transaction:
-    """``first``: where it begins in the logs that lack its marker; ``offsets``: of groups that lack it."""
+    """``first``: where it begins in the logs that lack its marker; ``offsets``: of groups that lack it.
+
+    ``folded``: what a worker says that it holds.
+    """
 
     first: dict[Place, int] = field(default_factory=dict)
     offsets: dict[str, dict[Place, int]] = field(default_factory=dict)
     state: str = "open"
+    folded: Sequence[Folded] = ()
 
 
 @dataclass
@@ -54,7 +61,7 @@ class Broker:
     """All logs, groups and producers.
 
     ``fences`` False lets processes commit that lost their place in the group; ``holds_back`` False tells a group's
-    offsets while open transactions hold newer ones.
+    offsets while open transactions hold newer ones. ``folded``: the chunks of all committed transactions, in order.
     """
 
     def __init__(self) -> None:
@@ -63,6 +70,7 @@ class Broker:
         self.producers: dict[str, ProducerState] = defaultdict(ProducerState)
         self.undecided: list[Transaction] = []
         self.decided: list[Transaction] = []
+        self.folded: list[Folded] = []
         self.time_ms = 0
         self.fences = True
         self.holds_back = True
@@ -151,6 +159,7 @@ class Broker:
     def end(self, transaction: Transaction, state: str) -> None:
         """Decide a transaction; its markers are yet to be written."""
         transaction.state = state
+        self.folded += transaction.folded if state == "committed" else ()
         self.undecided.remove(transaction)
         self.decided.append(transaction)
         if not transaction.first and not transaction.offsets:

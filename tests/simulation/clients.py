@@ -280,6 +280,7 @@ class SimProducer:
         self._process.wait()
         self._meet("no answer", "refused")
         self._broker.check_epoch(self._name, self._epoch)
+        self._transaction.folded = self._process.folded
         self._broker.send_offsets(self._transaction, {(p.topic, p.partition): p.offset for p in offsets}, metadata)
         self._meet("answer lost")
 

@@ -104,6 +104,9 @@ class MemoryStore:
         self._process.wait()
         return True
 
+    def idle(self) -> None:
+        """Nothing of it needs looking after."""
+
     def _advance(self, session: Session, chunk: Chunk) -> bool:
         moved = 0
         for part, begin in chunk.begins.items():

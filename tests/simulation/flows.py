@@ -26,6 +26,7 @@ class Flow:
     inputs: drawn from a seed.
     differences: what a history has otherwise than the plain run, as sentences; the logs as readers see them.
     stored: topics that a sink stores.
+    mended: the stages as their next version has them; None = there is none.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Flow:
     inputs: Callable[[random.Random], list[Input]]
     differences: Callable[[Logs, Logs], list[str]]
     stored: tuple[str, ...]
+    mended: Callable[[], Sequence[Stage]] | None = None
 
 
 def plainly(flow: Flow, inputs: Iterable[Input]) -> Logs:

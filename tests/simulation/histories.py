@@ -9,10 +9,12 @@ from . import clients, database
 from .counting import COUNTING
 from .flows import Flow
 from .inputs import Input
-from .market import PRICES, WHOLE
+from .joining import JOINING
+from .market import PRICES, RETURNING, WHOLE
+from .mending import MENDING
 from .storing import STORING
 
-FLOWS = {flow.name: flow for flow in (COUNTING, STORING, PRICES, WHOLE)}
+FLOWS = {flow.name: flow for flow in (COUNTING, STORING, MENDING, JOINING, PRICES, WHOLE, RETURNING)}
 
 
 EVENTS = ("append", "work", "kill", "stop", "expire", "hang", "twin", "time-out", "fault", "compact")
@@ -40,6 +42,12 @@ class History:
     steps: tuple[Step, ...]
     most: int
     snapshot_seconds: float
+    snapshot_records: int
+
+    @property
+    def topics(self) -> frozenset[str]:
+        """Those that the inputs go to."""
+        return frozenset(topic for each in self.inputs for topic, _ in each.places)
 
 
 def names_of(flow: Flow) -> list[str]:
@@ -72,10 +80,11 @@ def draw(flow_name: str, seed: int) -> History:
     rng, flow = random.Random(seed), FLOWS[flow_name]
     inputs, names, habits = flow.inputs(rng), names_of(flow), Habits.draw(rng)
     first = Step("append", count=rng.randint(1, 1 + len(inputs) // 2))
-    steps = (_draw_step(rng, names, habits) for _ in range(rng.randint(10, 20 * len(names))))
-    return History(
-        flow_name, seed, tuple(inputs), (first, *steps), rng.choice((1, 3, 8, 17)), rng.choice((0.02, 0.3, 2.0))
-    )
+    steps = [_draw_step(rng, names, habits) for _ in range(rng.randint(10, 20 * len(names)))]
+    if flow.mended is not None:
+        steps.insert(rng.randrange(len(steps)), Step("mend"))
+    most, seconds, records = rng.choice((1, 3, 8, 17)), rng.choice((0.02, 0.3, 2.0)), rng.choice((5, 50, 10_000))
+    return History(flow_name, seed, tuple(inputs), (first, *steps), most, seconds, records)
 
 
 def _draw_step(rng: random.Random, names: Sequence[str], habits: Habits) -> Step:

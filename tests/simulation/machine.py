@@ -1,6 +1,6 @@
 """Processes that take turns: each runs until it would wait, and goes on when the scheduler says so."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from greenlet import getcurrent, greenlet
@@ -36,7 +36,8 @@ class Process:
     """Threads that die together.
 
     ``hangs``: it stands still. ``ended`` is the error that ended it; ``stop`` asks it to end as SIGTERM does;
-    ``faults`` are what the next calls of its clients shall meet.
+    ``faults`` are what the next calls of its clients shall meet; ``stage`` is what a worker works at, ``folded`` the
+    chunks of its commit under way.
     """
 
     def __init__(self, machine: "Machine", name: str, main: Callable[["Process"], None]) -> None:
@@ -47,6 +48,8 @@ class Process:
         self.ended: Exception | None = None
         self.stop: Callable[[], None] = lambda: None
         self.faults: list[str] = []
+        self.stage: Any = None
+        self.folded: Sequence[Any] = ()
         self.actors: list[Actor] = []
         self.spawn("main", lambda: main(self))
 

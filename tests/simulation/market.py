@@ -14,12 +14,14 @@ from schemas.codec import codec_for, encode
 from schemas.records import RawPost, RawQuote
 from schemas.topics import BARS, CORRELATIONS, MENTIONS, POSTS, QUOTES, RAW_POSTS, RAW_QUOTES, SENTIMENT
 from streams import topology
+from streams.engine.watermarks import IDLE_AFTER_MS
 from streams.stage import Stage
 
 from .broker import PARTITIONS
 from .counting import prices
 from .flows import Flow, Logs, answer, same_logs
 from .inputs import HOUR, MINUTE, SECOND, START, SYMBOLS, Input, clock, fact
+from .joining import each_once
 
 
 @cache
@@ -47,8 +49,8 @@ def prices_and_posts(rng: random.Random) -> list[Input]:
         now += rng.choice((5 * SECOND, 40 * SECOND, 4 * MINUTE))
         out += _price(rng, now) if rng.random() < 0.5 else _post(rng, now, number)
         if rng.random() < 0.3:
-            out += _both("time", now, now)
-    out += [*_both("time", now + HOUR, now), *(_both("end", 0, now) if rng.random() < 0.8 else ())]
+            out += _some("time", now, "x/0")
+    out += [*_some("time", now + HOUR, "x/0"), *(_some("end", 0, "x/0") if rng.random() < 0.8 else ())]
     return [replace(each, at_ms=START // 1000 + place) for place, each in enumerate(out)]
 
 
@@ -73,10 +75,6 @@ def _post(rng: random.Random, now: int, number: int) -> list[Input]:
     revisions = [one, *([one] if rng.random() < 0.1 else []), *([edited] if rng.random() < 0.2 else [])]
     key = f"{one.source}:{one.post_id}"
     return [fact(RAW_POSTS, key, encode(r), now // 1000, f"post {key} {r.revision} {r.text!r}") for r in revisions]
-
-
-def _both(kind: Any, time: int, now: int) -> list[Input]:
-    return [clock(topic, Clock(kind=kind, origin="x/0", time=time), now // 1000) for topic in (RAW_QUOTES, RAW_POSTS)]
 
 
 def same_answers(plain: Logs, wild: Logs) -> list[str]:
@@ -112,6 +110,38 @@ def many_prices(rng: random.Random) -> list[Input]:
     return prices(rng, rng.randint(10, 40), bug=False)
 
 
+def returning_sources(rng: random.Random) -> list[Input]:
+    """Prices and posts whose sources end, fall silent for as long as makes them idle, and come back."""
+    now, silence, out = START, 0, list[Input]()
+    for number in range(rng.randint(8, 24)):
+        now += rng.choice((5 * SECOND, 40 * SECOND, 4 * MINUTE, rng.choice((MINUTE, 2 * HOUR))))
+        some = _price(rng, now) if rng.random() < 0.6 else _post(rng, now, number)
+        if rng.random() < 0.5:
+            some += _some("time", now, rng.choice(("x/0", "x/0", "yahoo/0")))
+        if rng.random() < 0.15:
+            some += _some("end", 0, rng.choice(("x/0", "x/0", "yahoo/0")))
+        if rng.random() < 0.15:
+            silence += IDLE_AFTER_MS + 1
+            some += _some("tick", 0, "x/0")
+        out += [replace(each, at_ms=START // 1000 + silence) for each in some]
+    last = [
+        *_some("time", now, "x/0"),
+        *_some("time", now, "yahoo/0"),
+        *_some("end", 0, "x/0"),
+        *_some("end", 0, "yahoo/0"),
+    ]
+    return out + [replace(each, at_ms=START // 1000 + silence) for each in last]
+
+
+def _some(kind: Any, time: int, origin: str) -> list[Input]:
+    return [clock(topic, Clock(kind=kind, origin=origin, time=time), 0) for topic in (RAW_QUOTES, RAW_POSTS)]
+
+
+def same_prices_and_each_once(plain: Logs, wild: Logs) -> list[str]:
+    """Prices to the byte; a correlation once."""
+    return same_logs((QUOTES, BARS))(plain, wild) + each_once(plain, wild)
+
+
 PRICES = Flow(
     name="prices",
     stages=price_stages,
@@ -124,5 +154,12 @@ WHOLE = Flow(
     stages=five_stages,
     inputs=prices_and_posts,
     differences=same_answers,
+    stored=(BARS, SENTIMENT, CORRELATIONS),
+)
+RETURNING = Flow(
+    name="returning",
+    stages=five_stages,
+    inputs=returning_sources,
+    differences=same_prices_and_each_once,
     stored=(BARS, SENTIMENT, CORRELATIONS),
 )

@@ -168,6 +168,14 @@ def offsets_not_waited_for(world: World) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def snapshots_by_time_alone(world: World) -> Iterator[None]:
+    """Snapshots are taken only when they are due: the rest is left to the silent fold of the inputs."""
+    by_time = lambda state: lambda self, due: list(self.dump()) if due else []  # noqa: E731
+    with _patched(core.PartitionCore, "state", by_time):
+        yield
+
+
 MUTANTS = (
     Mutant("offsets without outputs", "counting", 40, offsets_without_outputs),
     Mutant("transactions not fenced", "counting", 400, transactions_not_fenced),
@@ -180,4 +188,6 @@ MUTANTS = (
     Mutant("rows beside the ledger", "storing", 200, rows_beside_the_ledger),
     Mutant("poll not read again", "counting", 400, poll_not_read_again),
     Mutant("offsets not waited for", "counting", 80, offsets_not_waited_for),
+    Mutant("interleaving not saved", "joining", 60, snapshots_by_time_alone),
+    Mutant("given up, not saved", "mending", 10, snapshots_by_time_alone),
 )

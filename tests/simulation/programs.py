@@ -4,7 +4,7 @@ import logging
 import random
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
@@ -41,6 +41,17 @@ class Chance:
         return this_process().machine.services["chance"].random()
 
 
+def _noting(commit: Callable[..., bool]) -> Callable[..., bool]:
+    """The commit of a worker, which lets the broker know of what chunks it is."""
+
+    def noted(self: Any, finished: Sequence[chunks.Finished], *rest: Any) -> bool:
+        process = this_process()
+        process.folded = [(process.stage, item.owned.partition, item.topic, item.end) for item in finished]
+        return commit(self, finished, *rest)
+
+    return noted
+
+
 @contextmanager
 def in_memory() -> Iterator[None]:
     """Clients, time and chance of the simulation, where modules of ours have the libraries'; no log lines."""
@@ -53,6 +64,7 @@ def in_memory() -> Iterator[None]:
         (transactions, "random", Chance),
         (sink_log, "Consumer", clients.SimConsumer),
         (sink_log, "admin_client", clients.admin_client),
+        (transactions.Transactions, "commit", _noting(transactions.Transactions.commit)),
         *((module, "time", VirtualTime) for module in (pump, restore, transactions)),
     ]
     said = structlog.get_config()
@@ -78,7 +90,7 @@ def run_worker(process: Process, stage: Stage, settings: Settings, instance: str
         end=lambda why: process.end(FatalError(why)),
         now=lambda: 0,
     )
-    process.stop = kafka.stop
+    process.stop, process.stage = kafka.stop, stage
     process.spawn("agent", lambda: _agent(process, stage, inbox, handover))
     kafka.run()
 

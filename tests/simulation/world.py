@@ -52,6 +52,7 @@ class World:
             update={
                 "consume_records": history.most,
                 "snapshot_interval_seconds": history.snapshot_seconds,
+                "snapshot_records": history.snapshot_records,
                 "commit_interval_ms": 20,
             }
         )
@@ -159,6 +160,11 @@ class World:
     def _fault(self, step: Step, detail: str) -> None:
         if step.whom in self.processes:
             self.processes[step.whom].faults.append(detail)
+
+    def _mend(self, step: Step, detail: str) -> None:
+        """Whatever is started from now on is of the next version."""
+        assert self.flow.mended is not None
+        self._stages = {stage.name: stage for stage in self.flow.mended()}
 
     def _compact(self, step: Step, detail: str) -> None:
         for place in [place for place in self.broker.logs if place[0].endswith(".state.v1")]:

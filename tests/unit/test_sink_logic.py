@@ -135,7 +135,7 @@ class Waiting:
     def bounds(self) -> dict[Part, Bounds]:
         return {Part(QUOTES, 0): Bounds(0, 0, None)}
 
-    def idle(self, seconds: float) -> None:
+    def idle(self, seconds: float = 0.0) -> None:
         pass
 
     def hold(self) -> None:
@@ -155,6 +155,33 @@ def test_what_is_waited_for_is_told() -> None:
     assert both.asked == 2
     assert loop.problem is None
     assert loop.live() is None
+
+
+class Emptied(Waiting):
+    """A log that has nothing more before a store that loses all it had once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.looks = 1, 0
+        self.moved = False
+
+    def read(self, seconds: float) -> None:
+        self.looks += 1
+
+    def idle(self, seconds: float = 0.0) -> None:
+        if self.looks == 2:
+            raise TransientError("emptied")
+
+    def lags(self) -> dict[Part, int]:
+        return {}
+
+
+def test_a_store_that_lost_what_it_had_is_asked_again_where_to_read_on() -> None:
+    """The store looks after itself while nothing comes, and can have the loop find its place once more."""
+    loop = SinkLoop(both := Emptied(), both, lambda: 0, Random(0))
+    with capture_logs():
+        assert [loop.step() > 0 for _ in range(5)] == [False, False, True, False, False]
+    assert (both.asked, both.looks, loop.problem) == (3, 3, None)
 
 
 class Stuck(Waiting):

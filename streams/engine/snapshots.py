@@ -1,0 +1,99 @@
+"""The entries of a partition's snapshot in the state topic, whichever version of the code wrote them.
+
+=============== ==================================================================================================
+key             value
+=============== ==================================================================================================
+``cursor``      ``[version, offsets by input topic, the watermark]`` as MessagePack
+``fold:<key>``  what the fold's ``dump`` gave
+=============== ==================================================================================================
+
+A change of the entries is a new version, with a step of :data:`UPGRADES` that makes them of the ones before. What
+steps changed is written again with the next snapshot, in one transaction with a cursor of the new version.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from infra.errors import FatalError
+
+VERSION = 3
+CURSOR = "cursor"
+FOLD = "fold:"
+
+Entries = Mapping[str, bytes]
+Upgrade = Callable[[str, Entries], Entries]
+"""From a stage's name and the entries of a partition in one version to those of the next; the cursor as it was."""
+
+
+class SnapshotVersionError(FatalError):
+    """The state was written by a version of the code from which no way leads to this one."""
+
+
+class Snapshot(NamedTuple):
+    """A partition's state.
+
+    Attributes:
+        offsets: by input topic, what of it is folded in.
+        watermark: as ``Watermark.dump`` gave it.
+        fold: entries by the fold's own keys.
+        rewritten: keys whose entries an upgrade changed, with what they are now; None = gone.
+    """
+
+    offsets: dict[str, int]
+    watermark: list[Any]
+    fold: dict[str, bytes]
+    rewritten: dict[str, bytes | None]
+
+
+def pack_cursor(offsets: Mapping[str, int], watermark: list[Any]) -> bytes:
+    """The entry of key ``cursor``."""
+    return msgspec.msgpack.encode([VERSION, offsets, watermark])
+
+
+def read_snapshot(stage: str, entries: Entries) -> Snapshot | None:
+    """The newest entry of each key of a partition, brought to this version; None where none was written yet.
+
+    Raises:
+        SnapshotVersionError: no way leads from their version to this one.
+    """
+    if CURSOR not in entries:
+        return None
+    version, offsets, watermark = msgspec.msgpack.decode(entries[CURSOR])
+    upgraded = _upgrade(stage, version, entries)
+    changed = {
+        key: upgraded.get(key) for key in entries.keys() | upgraded.keys() if upgraded.get(key) != entries.get(key)
+    }
+    fold = {key.removeprefix(FOLD): value for key, value in sorted(upgraded.items()) if key.startswith(FOLD)}
+    return Snapshot(offsets, watermark, fold, changed)
+
+
+def _upgrade(stage: str, version: int, entries: Entries) -> Entries:
+    if version > VERSION:
+        raise SnapshotVersionError(
+            f"snapshot version {version} of {stage} is newer than this code, which has {VERSION}"
+        )
+    for step in range(version, VERSION):
+        if step not in UPGRADES:
+            raise SnapshotVersionError(f"snapshot version {version} of {stage}: no way leads from it to {VERSION}")
+        entries = UPGRADES[step](stage, entries)
+    return entries
+
+
+def _without_watermark(stage: str, entries: Entries) -> Entries:
+    """2 -> 3: a stage with several inputs wrote, beside its snapshots, where it stood at each commit.
+
+    Where that is past the snapshot, how the inputs interleaved since then was written down nowhere.
+    """
+    beside = entries.get("watermark")
+    if beside is not None and msgspec.msgpack.decode(beside)[1] != msgspec.msgpack.decode(entries[CURSOR])[1]:
+        raise SnapshotVersionError(
+            f"snapshot version 2 of {stage} was not written at a clean stop: run the version that wrote it once more, "
+            "and stop it with SIGTERM"
+        )
+    return {key: value for key, value in entries.items() if key != "watermark"}
+
+
+UPGRADES: dict[int, Upgrade] = {2: _without_watermark}
+"""Version -> the step from it to the next."""

@@ -1,0 +1,111 @@
+"""The sink of Redis fills a server that was emptied: at once, while nothing comes, and when the database is back."""
+
+from collections.abc import Mapping
+
+import pytest
+import redis
+
+from infra.errors import TransientError
+from schemas.topics import QUOTES
+from sinks.latest import LOOK_SECONDS, REFILL_SECONDS, LatestStore
+from sinks.ledger import Bounds, Part
+from tests.helpers.keys import Keys, check_keys
+
+PART = Part(QUOTES, 0)
+BOUNDS = {PART: Bounds(low=3, high=50, committed=40)}
+STORED = {PART: 25}
+"""The database has less than the group has read."""
+
+
+class Bench:
+    """A sink's store on keys in memory, with a clock and a database that can be away."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.keys, self.seconds, self.fills = Keys(), 100.0, 0
+        self.database_away = False
+        monkeypatch.setattr(redis.Redis, "from_url", lambda url, **options: self.keys)
+        self.store = self.new_store()
+
+    def new_store(self) -> LatestStore:
+        """As a new process has it."""
+        return LatestStore("redis://fake", self._fill, monotonic=lambda: self.seconds)
+
+    def _fill(self, store: LatestStore) -> Mapping[Part, int] | None:
+        self.fills += 1
+        return None if self.database_away else STORED
+
+    def look(self, seconds: float = LOOK_SECONDS) -> None:
+        """Time passes, and nothing comes."""
+        self.seconds += seconds
+        self.store.idle()
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """A sink that has found its place on an empty server, and read on."""
+    bench = Bench(monkeypatch)
+    assert bench.store.place(BOUNDS) == STORED
+    bench.look()
+    return bench
+
+
+def test_the_keys_in_memory_are_as_those_of_the_server() -> None:
+    """They keep to what the real server was seen to do."""
+    check_keys(Keys())
+
+
+def test_a_server_that_was_emptied_is_filled_while_nothing_comes(bench: Bench) -> None:
+    """Within a second of idleness it is filled, once, and what the database lacks is read from the log again."""
+    bench.look()
+    assert bench.fills == 1
+    bench.keys.flushall()
+    with pytest.raises(TransientError, match="emptied, and filled"):
+        bench.look()
+    assert bench.store.place(BOUNDS) == STORED
+    bench.look()
+    assert bench.store.place(BOUNDS) == {PART: 40}
+    assert bench.fills == 2
+
+
+def test_while_the_database_is_away_it_is_tried_again(bench: Bench) -> None:
+    """The sink goes on, and fills the server when the database is back, though nothing came."""
+    bench.database_away = True
+    bench.keys.flushall()
+    for _ in range(3):
+        bench.look(REFILL_SECONDS)
+    assert bench.store.place(BOUNDS) == {PART: 40}
+    bench.database_away = False
+    with pytest.raises(TransientError, match="emptied, and filled"):
+        bench.look(REFILL_SECONDS)
+    assert bench.store.place(BOUNDS) == STORED
+
+
+def test_a_process_that_died_between_filling_and_reading_on_leaves_no_gap(bench: Bench) -> None:
+    """Until reading goes on where the database ends the server does not count as filled."""
+    bench.keys.flushall()
+    with pytest.raises(TransientError):
+        bench.look()
+    bench.store = bench.new_store()
+    assert bench.store.place(BOUNDS) == STORED
+    bench.look()
+    bench.store = bench.new_store()
+    assert bench.store.place(BOUNDS) == {PART: 40}
+
+
+def test_emptied_again_right_after_filling_it_is_filled_again(bench: Bench) -> None:
+    """What is emptied before reading goes on is not taken for filled."""
+    bench.keys.flushall()
+    with pytest.raises(TransientError):
+        bench.look()
+    bench.keys.flushall()
+    assert bench.store.place(BOUNDS) == STORED
+    with pytest.raises(TransientError):
+        bench.look()
+    assert bench.fills == 3
+
+
+def test_a_server_that_is_away_is_noticed_while_nothing_comes(bench: Bench) -> None:
+    """An idle sink waits for its server like one that has something to write."""
+    bench.keys.away = True
+    with pytest.raises(TransientError, match="away"):
+        bench.look()

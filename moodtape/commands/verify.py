@@ -17,8 +17,8 @@ def verify(call: Invocation, wait: float) -> None:
     """Account for every record between topics and tables.
 
     Reads the topics and the tables itself, trusts no counter, recounts duplicates and tells bars, moods and
-    correlations again. Exit code 1
-    if anything is missing, there twice or different; the first 20 of each edge are named.
+    correlations again. Exit code 1 if anything is missing, there twice or different; of each edge the first 20 of
+    each kind are named.
     """
     endpoints = find_endpoints(call.settings)
     require_schema(endpoints.database)

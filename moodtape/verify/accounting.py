@@ -23,7 +23,9 @@ from .bars_again import BarsAgain
 from .buckets import Calendar
 from .correlations_again import CorrelationsAgain
 from .dead_letters import letters_edge
+from .ledger import ledger_edge
 from .letters import NONE, Tries, buried
+from .mentions_again import mentions_edge
 from .moods_again import MoodsAgain
 from .reading import Span, TopicReader, facts_only, require
 from .recount import PostRules, QuoteRules, Recount, Rules
@@ -67,6 +69,7 @@ def verify(endpoints: Endpoints, settings: Settings, patience: float, note: Call
 def _edges(scope: Scope) -> Iterator[Callable[[], Edge]]:
     yield lambda: first_stage_edge(scope, RAW_QUOTES, QUOTES, "moodtape.quotes", QuoteRules)
     yield lambda: first_stage_edge(scope, RAW_POSTS, POSTS, "moodtape.posts", PostRules)
+    yield lambda: mentions_edge(scope.reader)
     for stage in _stage_edges(scope):
         yield lambda stage=stage: _draw_up(scope, stage)  # type: ignore[misc]  # mypy cannot infer a default
     stored = StoredEdges(scope.reader, scope.store, lambda topic, spans: _stored(scope, topic, spans))
@@ -76,6 +79,7 @@ def _edges(scope: Scope) -> Iterator[Callable[[], Edge]]:
         yield lambda topic=topic: letters_edge(  # type: ignore[misc]
             scope.reader, scope.store, topic, lambda name, spans: _stored(scope, name, spans)
         )
+    yield lambda: ledger_edge(scope.reader, scope.store)
 
 
 def first_stage_edge(scope: Scope, raw: str, out: str, group: str, rules: Callable[[], Rules]) -> Edge:

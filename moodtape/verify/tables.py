@@ -134,6 +134,10 @@ def _blank(kind: Any) -> Any:
     return kind(**needed)
 
 
+def _equal(wanted: Mapping[str, Any]) -> sql.Composed:
+    return sql.SQL(" AND ").join(sql.SQL("{} = {}").format(sql.Identifier(k), sql.Placeholder(k)) for k in wanted)
+
+
 class Store:
     """Reads the tables as they were at one moment. Use as a context manager."""
 
@@ -157,7 +161,7 @@ class Store:
         query = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY topic_partition, topic_offset").format(
             sql.SQL(", ").join(map(sql.Identifier, (*PLACE, *columns))),
             sql.Identifier(table),
-            sql.SQL(" AND ").join(sql.SQL("{} = {}").format(sql.Identifier(k), sql.Placeholder(k)) for k in wanted),
+            _equal(wanted),
         )
         with self._connection.transaction(), self._connection.cursor("rows", binary=True) as cursor:
             cursor.itersize = 5000
@@ -173,6 +177,20 @@ class Store:
                 (topic,),
             ).fetchall()
         return {row["partition"]: row["next"] for row in found}
+
+    def ledger(self, topic: str, table: str, where: Mapping[str, str]) -> dict[int, tuple[int | None, int | None]]:
+        """For each partition the next offset to store, and the greatest that a row names, both at one moment."""
+        wanted = {"replay": "live", **where}
+        query = sql.SQL(
+            "SELECT partition, next, row FROM"
+            " (SELECT partition, max(next_offset) AS next FROM sink_offset"
+            " WHERE replay = 'live' AND topic = %(topic)s GROUP BY partition) AS entries"
+            " FULL JOIN (SELECT topic_partition AS partition, max(topic_offset) AS row FROM {}"
+            " WHERE {} GROUP BY topic_partition) AS stored USING (partition)"
+        ).format(sql.Identifier(table), _equal(wanted))
+        with self._connection.transaction():
+            found = self._connection.execute(query, {**wanted, "topic": topic}).fetchall()
+        return {each["partition"]: (each["next"], each["row"]) for each in found}
 
     def deleted_posts(self) -> set[tuple[str, str]]:
         """Source and identity of every post that a row says is deleted."""

@@ -84,7 +84,8 @@ def posts() -> tuple[list[RawPost], list[ScoredPost], list[Mention]]:
     shared[2] |= {"author": None, "url": None}
     mention = PostMention(symbol="TSLA", rule="tag", confidence=1.0)
     scored = [ScoredPost(**fields, mentions=() if fields["deleted"] else (mention,)) for fields in shared]
-    return raw, scored, [Mention(symbol="TSLA", **fields) for fields in shared]
+    named = {"rule": mention.rule, "confidence": mention.confidence}
+    return raw, scored, [Mention(symbol="TSLA", **fields, **({} if fields["deleted"] else named)) for fields in shared]
 
 
 def other_records() -> list[Any]:

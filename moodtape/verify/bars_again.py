@@ -4,6 +4,7 @@ All revisions of all bars follow from one log, clocks included: a bucket is emit
 end, and again at the next clock after a quote that changed it.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -13,7 +14,7 @@ from schemas.records import Bar, Quote
 from schemas.topics import BARS, QUOTES, RAW_QUOTES
 
 from .account import Edge
-from .bar_figures import Price, PriceKey, Told, differing, price_of, tell
+from .bar_figures import VALUES, Price, PriceKey, Told, differing, price_of, tell
 from .buckets import INTERVALS, KEPT, MICROS, Bucket, Calendar
 from .clockwork import Clockwork
 from .indicator_figures import Series
@@ -51,12 +52,13 @@ class BarsAgain:
     ) -> None:
         self._calendar, self._preference, self._whole = calendar, preference, not lows[QUOTES]
         self._indicators = None if lows[BARS] else IndicatorsAgain(edge)
-        self._matching: Matching[Told] = Matching(edge, differing, _spoken)
+        self._matching: Matching[Told] = Matching(edge, self._differing, _spoken)
         self._clockwork = Clockwork([(QUOTES, f"{RAW_QUOTES}/{partition}")])
         self._first: int | None = None
         self._open: dict[Bucket, _Open] = {}
         self._due: list[tuple[int, Bucket]] = []
         self._ends: list[tuple[int, Bucket]] = []
+        self._known: dict[tuple[str, int], KnownTimes] = {}
 
     def take(self, topic: str, entry: Fact | Heard, sure: bool) -> None:
         """Take the next quote or clock of the log."""
@@ -124,13 +126,52 @@ class BarsAgain:
         held = self._open[bucket]
         revision, held.revision, held.touched = held.revision, held.revision + 1, False
         told = tell(held.prices.values(), bucket, self._preference)
-        if told is not None and self._judged(bucket.start):
-            self._matching.expect((*bucket, revision), told, sure)
+        if told is None:
+            return
+        name = bucket.symbol, bucket.interval
+        known = self._known.setdefault(name, KnownTimes(bucket.interval)).take(bucket.end, told.known_time)
+        if self._judged(bucket.start):
+            self._matching.expect((*bucket, revision), told._replace(known_time=known), sure)
+
+    def _differing(self, told: Told, bar: Bar) -> list[str]:
+        """What of the bars before is gone from the log may have been known later."""
+        early = bar.known_time < told.known_time
+        wrong = early or (self._whole and bar.known_time != told.known_time)
+        return differing(told, bar, VALUES) + ["known_time"] * wrong
 
 
 def _spoken(key: Key) -> str:
     symbol, interval, start, _, revision = key
     return spoken(("bar", symbol, f"{interval} s", start, "revision", revision))
+
+
+class KnownTimes:
+    """When a bar was known: the greatest time of the facts inside it and inside the bars before it, as they counted."""
+
+    def __init__(self, interval: int) -> None:
+        self._reach = KEPT + 2 * interval * MICROS
+        self._settled = 0
+        self._ends: list[int] = []
+        self._known: list[int] = []
+
+    def take(self, end: int, known: int) -> int:
+        """Put in a bar, or its next revision, by its end and its own facts; when all it says was known."""
+        at = bisect_left(self._ends, end)
+        if at < len(self._ends) and self._ends[at] == end:
+            self._known[at] = known
+        else:
+            self._ends.insert(at, end)
+            self._known.insert(at, known)
+        latest = max(self._settled, *self._known[: at + 1])
+        self._settle()
+        return latest
+
+    def _settle(self) -> None:
+        """Keep of the bars that nothing can revise any more only the greatest time."""
+        cut = bisect_left(self._ends, self._ends[-1] - self._reach)
+        if cut > 64:
+            self._settled = max(self._settled, *self._known[:cut])
+            del self._ends[:cut], self._known[:cut]
 
 
 class IndicatorsAgain:

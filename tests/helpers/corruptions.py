@@ -81,21 +81,21 @@ def _first(world: World, topic: str, name: str, at: int = 0, **having: Any) -> t
     return log, place, record
 
 
-def lost(topic: str, name: str, **having: Any) -> Callable[[World], None]:
+def lost(topic: str, name: str, at: int = 0, **having: Any) -> Callable[[World], None]:
     """One fact is not there."""
 
     def plant(world: World) -> None:
-        log, place, _ = _first(world, topic, name, **having)
+        log, place, _ = _first(world, topic, name, at, **having)
         del log[place]
 
     return plant
 
 
-def doubled(topic: str, name: str, **having: Any) -> Callable[[World], None]:
+def doubled(topic: str, name: str) -> Callable[[World], None]:
     """One fact stands there again."""
 
     def plant(world: World) -> None:
-        log, place, _ = _first(world, topic, name, **having)
+        log, place, _ = _first(world, topic, name)
         log.insert(place, log[place])
 
     return plant
@@ -306,7 +306,7 @@ CORRUPTIONS = (
         foreign=again(MENTIONS, S["NREVISION"], revision=7),
     ),
     Corruption("a forged clock", BARS_EDGE, "missing", S["KCLOCK"], foreign=clock_ahead),
-    Corruption("a bar lost", BARS_EDGE, "missing", S["BLOST"], log=lost(BARS, S["BLOST"])),
+    Corruption("a bar lost", BARS_EDGE, "missing", S["BLOST"], log=lost(BARS, S["BLOST"], -1, interval=60)),
     Corruption("a bar twice", BARS_EDGE, "extra", S["BTWICE"], log=doubled(BARS, S["BTWICE"])),
     Corruption(
         "another indicator",

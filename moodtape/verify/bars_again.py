@@ -45,14 +45,21 @@ class BarsAgain:
         preference: sources, the preferred first.
         lows: the first offset that is held of each topic. Where quotes are gone, bars of the first two days that
             are left are not judged; where bars are gone, no indicators are.
+        matching: how what must be there is compared with what is there.
     """
 
     def __init__(
-        self, edge: Edge, partition: int, calendar: Calendar, preference: Sequence[str], lows: Mapping[str, int]
+        self,
+        edge: Edge,
+        partition: int,
+        calendar: Calendar,
+        preference: Sequence[str],
+        lows: Mapping[str, int],
+        matching: type[Matching[Told]] = Matching,
     ) -> None:
         self._calendar, self._preference, self._whole = calendar, preference, not lows[QUOTES]
         self._indicators = None if lows[BARS] else IndicatorsAgain(edge)
-        self._matching: Matching[Told] = Matching(edge, self._differing, _spoken)
+        self._matching = matching(edge, self._differing, _spoken)
         self._clockwork = Clockwork([(QUOTES, f"{RAW_QUOTES}/{partition}")])
         self._first: int | None = None
         self._open: dict[Bucket, _Open] = {}

@@ -59,11 +59,14 @@ class CorrelationsAgain:
         partition: its number.
         whole: whether both inputs' logs still begin with their first record. If not, correlations are not judged
             until a full window of days after the first clock.
+        matching: how what must be there is compared with what is there.
     """
 
-    def __init__(self, edge: Edge, partition: int, whole: bool) -> None:
+    def __init__(
+        self, edge: Edge, partition: int, whole: bool, matching: type[Matching[Correlated]] = Matching
+    ) -> None:
         self.edge, self._whole = edge, whole
-        self._matching: Matching[Correlated] = Matching(edge, differing, _spoken, self._explain)
+        self._matching = matching(edge, differing, _spoken, self._explain)
         origins: list[Origin] = [(BARS, f"{QUOTES}/{partition}"), (SENTIMENT, f"{MENTIONS}/{partition}")]
         self._clockwork = Clockwork(origins)
         self._inputs = {BARS: _Input(), SENTIMENT: _Input()}
@@ -182,17 +185,16 @@ class CorrelationsAgain:
         if not self._clockwork.ended and (passed is None or end > passed):
             return "wrong"
         ways = self._late.ways(symbol, interval, end)
-        if any(_is(key[:-1], record, figures_of(sheet, symbol, interval, end, way)) for way in ways):
+        if any(self._is(key[:-1], record, figures_of(sheet, symbol, interval, end, way)) for way in ways):
             return "right"
         return "wrong" if ways else "unclear"
 
-
-def _is(key: Key, record: Correlation | None, figures: Sequence[Figure]) -> bool:
-    """Whether a correlation, or its absence, is that of some windows."""
-    told = dict(tell_all(figures)).get(key)
-    if told is None or record is None:
-        return told is None and record is None
-    return not differing(told, record)
+    def _is(self, key: Key, record: Correlation | None, figures: Sequence[Figure]) -> bool:
+        """Whether a correlation, or its absence, is that of some windows."""
+        told = dict(tell_all(figures)).get(key)
+        if told is None or record is None:
+            return told is None and record is None
+        return not self._matching.names(told, record)
 
 
 def _key(record: Correlation) -> CorrelationKey:

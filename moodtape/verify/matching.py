@@ -1,6 +1,6 @@
 """Figures that must be there, and figures that are there, brought together by their logical keys."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from .account import Edge, Trouble
@@ -95,14 +95,35 @@ class Matching(Generic[Told]):
             self._blame("extra", key, self._found.pop(key).record, ": nothing that went in gives it")
 
     def _compare(self, key: Key, told: Told, record: Any) -> None:
-        wrong = self._differing(told, record)
+        wrong = self.names(told, record)
         if wrong and len(self._odd) < MOST_ODD:
             self._odd.append(_Odd(key, wrong, record))
         elif wrong:
             self.edge.blame("altered", f"{self._spoken(key)}: {', '.join(wrong)}")
+
+    def names(self, told: Told, record: Any) -> list[str]:
+        """Names of the fields in which a record says what it must not."""
+        return self._differing(told, record)
 
     def _blame(self, trouble: Trouble, key: Key, record: Any, what: str) -> None:
         verdict = self._explain(key, record)
         if verdict == "wrong":
             self.edge.blame(trouble, self._spoken(key) + what)
         self.edge.unjudged += verdict == "unclear"
+
+
+class Hindsight(Matching[Told]):
+    """Only figures that say more than what was known at their ``known_time`` gives.
+
+    What was read before a figure was written and is known by its ``known_time`` gives the figure that is expected;
+    it may say that it was known later than that, never earlier. What is not there used nothing.
+    """
+
+    def settle(self, round_: int, must: Callable[[Key], bool] = lambda _: True) -> None:
+        """Blame what has no reason to be there."""
+        super().settle(round_, lambda _: False)
+
+    def names(self, told: Told, record: Any) -> list[str]:
+        """As of any figure, but that it may say that it was known later."""
+        known = told["known_time"] if isinstance(told, Mapping) else told.known_time  # type: ignore[attr-defined]
+        return [name for name in super().names(told, record) if name != "known_time" or record.known_time < known]

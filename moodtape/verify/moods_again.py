@@ -62,6 +62,7 @@ class MoodsAgain:
         whole: whether the log of the mentions still begins with its first record. If not, moods are not judged
             until 30 buckets and two days after its first clock.
         partitions: how many partitions of posts feed it.
+        matching: how what must be there is compared with what is there.
     """
 
     def __init__(
@@ -72,9 +73,10 @@ class MoodsAgain:
         whole: bool,
         *,
         partitions: int = PARTITIONS,
+        matching: type[Matching[dict[str, Any]]] = Matching,
     ) -> None:
         self._calendar, self._whole = calendar, whole
-        self._matching: Matching[dict[str, Any]] = Matching(edge, differing, _spoken)
+        self._matching = matching(edge, differing, _spoken)
         self._clockwork = Clockwork((MENTIONS, f"{RAW_POSTS}/{number}") for number in range(partitions))
         self._sight = Sight(sources)
         self._first: int | None = None

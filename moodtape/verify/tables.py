@@ -1,13 +1,14 @@
 """The tables as they must look: for each topic its table, its logical key, and the columns of a record."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cache
 from operator import attrgetter
 from typing import Any
 
 import psycopg
-from psycopg import sql
+from psycopg import IsolationLevel, sql
 from psycopg.rows import dict_row
 
 from infra.errors import ServiceUnavailable
@@ -154,6 +155,14 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
+
+    @contextmanager
+    def moment(self) -> Iterator[None]:
+        """Everything inside reads the tables as they are now."""
+        self._connection.isolation_level = IsolationLevel.REPEATABLE_READ
+        with self._connection.transaction():
+            self._connection.execute("SELECT")
+            yield
 
     def rows(self, table: str, columns: tuple[str, ...], where: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Live rows in order of partition and offset, streamed."""

@@ -5,7 +5,7 @@ end, and again at the next clock after a quote that changed it.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
@@ -55,10 +55,10 @@ class BarsAgain:
         calendar: Calendar,
         preference: Sequence[str],
         lows: Mapping[str, int],
-        matching: type[Matching[Told]] = Matching,
+        matching: Callable[..., Matching[Told]] = Matching,
     ) -> None:
         self._calendar, self._preference, self._whole = calendar, preference, not lows[QUOTES]
-        self._indicators = None if lows[BARS] else IndicatorsAgain(edge)
+        self._indicators = None if lows[BARS] else IndicatorsAgain()
         self._matching = matching(edge, self._differing, _spoken)
         self._clockwork = Clockwork([(QUOTES, f"{RAW_QUOTES}/{partition}")])
         self._first: int | None = None
@@ -80,16 +80,16 @@ class BarsAgain:
         if bar is None:
             self._matching.edge.blame("altered", f"bars.v1 offset {fact.offset} cannot be decoded: {fact.error}")
             return
-        if self._indicators is not None:
-            self._indicators.take(bar)
+        wrong = self._indicators.take(bar) if self._indicators is not None else []
+        if wrong and self._matching.judges(bar):
+            self._matching.edge.blame("altered", f"{_spoken(_key(bar))}: {', '.join(wrong)}")
         if self._judged(bar.start):
-            key = Bucket(bar.symbol, bar.interval, bar.start, bar.event_time)
-            self._matching.find((*key, bar.revision), bar, round_)
+            self._matching.find(_key(bar), bar, round_)
 
     def proceed(self) -> None:
         """Nothing waits here."""
 
-    def settle(self, round_: int) -> None:
+    def settle(self, round_: int, last: bool) -> None:
         """Blame what does not add up."""
         self._matching.settle(round_)
 
@@ -147,6 +147,10 @@ class BarsAgain:
         return differing(told, bar, VALUES) + ["known_time"] * wrong
 
 
+def _key(bar: Bar) -> Key:
+    return bar.symbol, bar.interval, bar.start, bar.event_time, bar.revision
+
+
 def _spoken(key: Key) -> str:
     symbol, interval, start, _, revision = key
     return spoken(("bar", symbol, f"{interval} s", start, "revision", revision))
@@ -184,18 +188,14 @@ class KnownTimes:
 class IndicatorsAgain:
     """Indicators of one partition's bars, told again in the order of the log."""
 
-    def __init__(self, edge: Edge) -> None:
-        self.edge = edge
+    def __init__(self) -> None:
         self._series: dict[tuple[str, int], Series] = {}
 
-    def take(self, bar: Bar) -> None:
-        """Take the next bar of the log and compare its indicators."""
+    def take(self, bar: Bar) -> list[str]:
+        """Take the next bar of the log; names of the indicators that are wrong."""
         name = bar.symbol, bar.interval
         series = self._series.get(name)
         if series is None:
             series = self._series[name] = Series(bar.interval)
         state = series.take(bar)
-        wrong = [] if state is None else differing_indicators(state.values(), bar)
-        if wrong:
-            place = _spoken((bar.symbol, bar.interval, bar.start, bar.event_time, bar.revision))
-            self.edge.blame("altered", f"{place}: {', '.join(wrong)}")
+        return [] if state is None else differing_indicators(state.values(), bar)

@@ -101,7 +101,7 @@ def _look(reader: TopicReader, store: Store, kind: Kind) -> Edge:
             if span.topic in dead
         }
         _walk(reader, judge, here, tries, figures(store, kind.table, kind.record, partition))
-        judge.settle(1)
+        judge.settle(1, True)
     return edge
 
 

@@ -4,7 +4,7 @@ All revisions follow from that log, clocks included. What a mood says of the 30 
 of them when it was emitted, so the account is drawn up in the order of the log too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
@@ -73,7 +73,7 @@ class MoodsAgain:
         whole: bool,
         *,
         partitions: int = PARTITIONS,
-        matching: type[Matching[dict[str, Any]]] = Matching,
+        matching: Callable[..., Matching[dict[str, Any]]] = Matching,
     ) -> None:
         self._calendar, self._whole = calendar, whole
         self._matching = matching(edge, differing, _spoken)
@@ -103,7 +103,7 @@ class MoodsAgain:
     def proceed(self) -> None:
         """Nothing waits here."""
 
-    def settle(self, round_: int) -> None:
+    def settle(self, round_: int, last: bool) -> None:
         """Blame what does not add up."""
         self._matching.settle(round_)
 

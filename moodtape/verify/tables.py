@@ -45,6 +45,12 @@ class Table:
         return tuple(self.columns(_blank(TOPICS[self.topic].record)))
 
     @property
+    def known(self) -> str:
+        """The field that says since when a record was known; empty where there is none."""
+        there = {field.name for field in fields(TOPICS[self.topic].record)}
+        return next((name for name in ("known_time", "ingest_time") if name in there), "")
+
+    @property
     def compacted(self) -> bool:
         """Whether older records of a key may be gone from the topic."""
         return TOPICS[self.topic].retention_ms is None

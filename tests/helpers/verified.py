@@ -153,7 +153,7 @@ def entries(log: Sequence[Entry], topic: str) -> list[Fact | Heard]:
     return found
 
 
-def judge_of(output: str, edge: Edge, partition: int, matching: type[Matching[Any]] = Matching) -> Any:
+def judge_of(output: str, edge: Edge, partition: int, matching: Callable[..., Matching[Any]] = Matching) -> Any:
     """The verifier's judge of one output topic."""
     if output == BARS:
         return BarsAgain(edge, partition, Calendar(ZONE), PREFERENCE, WHOLE, matching)
@@ -170,7 +170,7 @@ def verdict(
     output: str,
     parts: int = 1,
     tamper: Callable[[list[Fact]], list[Fact]] = lambda facts: facts,
-    matching: type[Matching[Any]] = Matching,
+    matching: Callable[..., Matching[Any]] = Matching,
 ) -> Edge:
     """What the verifier says of an output topic, fed in parts, after each partition's output was tampered with."""
     edge = Edge(output)
@@ -185,5 +185,5 @@ def verdict(
             for fact in came[len(came) * part // parts : len(came) * (part + 1) // parts]:
                 judge.find(fact, 1)
             judge.proceed()
-        judge.settle(1)
+        judge.settle(1, True)
     return edge

@@ -212,7 +212,7 @@ def judge_bars(entries: Sequence[Any], bars: Sequence[Bar], after: Sequence[Any]
         judge.find(fact, 1)
     for entry in log(after):
         judge.take(QUOTES, entry, False)
-    judge.settle(1)
+    judge.settle(1, True)
     return edge
 
 

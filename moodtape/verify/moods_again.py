@@ -4,7 +4,7 @@ All revisions follow from that log, clocks included. What a mood says of the 30 
 of them when it was emitted, so the account is drawn up in the order of the log too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
@@ -62,6 +62,7 @@ class MoodsAgain:
         whole: whether the log of the mentions still begins with its first record. If not, moods are not judged
             until 30 buckets and two days after its first clock.
         partitions: how many partitions of posts feed it.
+        matching: how what must be there is compared with what is there.
     """
 
     def __init__(
@@ -72,9 +73,10 @@ class MoodsAgain:
         whole: bool,
         *,
         partitions: int = PARTITIONS,
+        matching: Callable[..., Matching[dict[str, Any]]] = Matching,
     ) -> None:
         self._calendar, self._whole = calendar, whole
-        self._matching: Matching[dict[str, Any]] = Matching(edge, differing, _spoken)
+        self._matching = matching(edge, differing, _spoken)
         self._clockwork = Clockwork((MENTIONS, f"{RAW_POSTS}/{number}") for number in range(partitions))
         self._sight = Sight(sources)
         self._first: int | None = None
@@ -101,7 +103,7 @@ class MoodsAgain:
     def proceed(self) -> None:
         """Nothing waits here."""
 
-    def settle(self, round_: int) -> None:
+    def settle(self, round_: int, last: bool) -> None:
         """Blame what does not add up."""
         self._matching.settle(round_)
 

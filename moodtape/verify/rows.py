@@ -9,6 +9,7 @@ from schemas.topics import TOPICS, partition_of
 
 from .account import Edge
 from .letters import Tries, Try
+from .matching import FOREVER
 from .reading import Fact
 from .tables import Table
 
@@ -102,6 +103,7 @@ class Comparison:
         table: what the rows must look like.
         doubtful: which of the differing columns may be right after all, given the record, the row and the columns.
         suspect: told of the record of a row that differs in such columns only, and what differs.
+        until: only what was known by then is judged.
     """
 
     def __init__(
@@ -110,11 +112,20 @@ class Comparison:
         table: Table,
         doubtful: Callable[[Any, Row, list[str]], list[str]] = lambda *_: [],
         suspect: Callable[[Any, str], None] = lambda *_: None,
+        until: int = FOREVER,
     ) -> None:
-        self.edge = edge
+        self.edge, self._until = edge, until
         self._table, self._doubtful, self._suspect = table, doubtful, suspect
         self._revisions = Revisions()
         self._refused: dict[int, Refused] = {}
+
+    def _judges(self, record: Any, row: Row | None) -> bool:
+        """Whether a record, or its row, was known by the moment that counts."""
+        if self._until == FOREVER:
+            return True
+        said = [] if record is None else [getattr(record, self._table.known)]
+        kept = [] if row is None else [from_datetime(row[self._table.known])]
+        return any(known <= self._until for known in (*said, *kept))
 
     def walk(self, partition: int, facts: Iterable[Fact], rows: Iterable[Row], tries: Tries) -> None:
         """Account for one partition, or for its next part.
@@ -131,12 +142,14 @@ class Comparison:
             found = row is not None and row["topic_offset"] == fact.offset
             number = tries.of(fact)
             if number is not None:
-                self.edge.facts_in += tries.counts(number, fact)
+                judged = self._judges(fact.record, row if found else None)
+                self.edge.facts_in += judged and tries.counts(number, fact)
                 given_up = number in tries.dead.bytes_at
                 excuse = refused.take(number, given_up, found)
-                if number[1] == 1 and fact.record is not None:
+                if self._until == FOREVER and number[1] == 1 and fact.record is not None:
                     self._judge_record(partition, fact)
-                self._judge(partition, fact, row if found else None, excuse)
+                if judged:
+                    self._judge(partition, fact, row if found else None, excuse)
             elif row is not None and found:
                 self.stray(row)
             if found:
@@ -147,6 +160,8 @@ class Comparison:
 
     def stray(self, row: Row) -> None:
         """Blame a row that is one too many."""
+        if not self._judges(None, row):
+            return
         self.edge.facts_out += 1
         place = f"partition {row['topic_partition']} offset {row['topic_offset']}"
         self.edge.blame("extra", f"{_identity(row)}: a row that no record stands for, or a second one ({place})")

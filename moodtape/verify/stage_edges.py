@@ -14,13 +14,14 @@ Place = tuple[str, int]
 class Judge(Protocol):
     """Tells one stage's outputs again, fed with what the stage read and with what it wrote.
 
-    The outputs of everything that it is fed as ``sure`` in a round are fed in that round, too, by its end.
+    The outputs of everything that it is fed as ``sure`` in a round are fed in that round, too, by its end. ``settle``
+    blames what does not add up; ``last``: nothing more will come.
     """
 
     def take(self, topic: str, entry: Fact | Heard, sure: bool) -> None: ...
     def find(self, fact: Fact, round_: int) -> None: ...
     def proceed(self) -> None: ...
-    def settle(self, round_: int) -> None: ...
+    def settle(self, round_: int, last: bool) -> None: ...
 
 
 class StageEdge:
@@ -71,11 +72,11 @@ class StageEdge:
             judge = self._judge(partition, {**made, **later})
             inputs = [self._new(span_, goals[place]) for place, span_ in later.items() if place[1] == partition]
             self._feed(judge, [*inputs, self._new(span, span.high)], tries, True)
-            judge.settle(self._known(partition, goals))
+            judge.settle(self._known(partition, goals), False)
             if last:
                 rest = [self._new(span_, span_.high) for place, span_ in later.items() if place[1] == partition]
                 self._feed(judge, rest, tries, False)
-                judge.settle(self._round)
+                judge.settle(self._round, True)
         self._open = [(n, ends) for n, ends in self._open if any(goals[place] < end for place, end in ends.items())]
 
     def _committed(self) -> Iterator[tuple[Span, int]]:

@@ -1,4 +1,4 @@
-"""Exchanges: their currency and calendar, Yahoo's suffix of their symbols, and how people write them before a symbol."""
+"""Exchanges: their currency and calendar, Yahoo's suffix of their symbols, and what is written before a symbol."""
 
 from dataclasses import dataclass
 from functools import cache

@@ -2,7 +2,7 @@
 
 Columns, of which only the first two must be there: ``symbol,name,exchange,currency,calendar,kind,aliases,former``.
 Symbols are Yahoo's. Aliases are separated by ``|``, former symbols too, each with ``:`` and the first day of the next
-symbol (``FB:2022-06-09``). Currency and calendar follow from the exchange, or the symbol's suffix, where they are empty.
+symbol (``FB:2022-06-09``). Where they are empty, currency and calendar follow from the exchange or the symbol's suffix.
 """
 
 import csv

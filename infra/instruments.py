@@ -68,6 +68,10 @@ class InstrumentTable:
         """Whether a symbol stands, or stood, for an instrument."""
         return symbol in self
 
+    def symbols(self) -> frozenset[str]:
+        """All that stand, or stood, for an instrument."""
+        return frozenset((*self._by_symbol, *self._renamed))
+
     def get(self, symbol: str) -> Instrument | None:
         """The instrument of a symbol, also of one that it bore before a rename."""
         found = self._by_symbol.get(symbol)

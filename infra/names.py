@@ -18,7 +18,7 @@ _SECURITY = re.compile(
     re.IGNORECASE,
 )
 _DERIVED = re.compile(
-    r"\b(?:warrants?|rights?|(?<!common )units?|preferred|preference|notes?\s+due|debentures?|% |depositary shares? each)\b|%",
+    r"\b(?:warrants?|rights?|(?<!common )units?|preferred|preference|notes?\s+due|debentures?)\b|%",
     re.IGNORECASE,
 )
 _POSSESSIVE = re.compile(r"\w+['’]s\b")

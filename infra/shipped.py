@@ -2,7 +2,7 @@
 
 1. the package ``pytickersymbols``: members of twenty indices, for the markets of Europe and Japan;
 2. ``data/listed.csv``: what is listed in the United States, derived from listings in the public domain;
-3. ``data/instruments.csv``: indices, funds, coins, other markets, what social media talk about, symbols of former years;
+3. ``data/instruments.csv``: indices, funds, coins, other markets, what is talked about, symbols of former years;
 4. ``data/renames.csv``: symbols that were changed, with their dates.
 """
 
@@ -36,8 +36,8 @@ def _in_use(instrument: Instrument) -> Instrument:
 
 
 def _rows(name: str) -> Iterator[dict[str, str]]:
-    with (files("infra") / "data" / name).open(encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file)
+    text = (files("infra") / "data" / name).read_text(encoding="utf-8")
+    yield from csv.DictReader(text.splitlines())
 
 
 def _renamed_instruments() -> Iterator[Instrument]:

@@ -13,6 +13,8 @@ from infra.instrument_files import table_text
 from infra.instrument_topic import publish_instruments
 from infra.instruments import InstrumentTable, load_instruments, shipped_table
 from infra.listings import parse_listing
+from infra.mention_counts import count_rules
+from infra.migrate import require_schema
 from schemas.records import Instrument
 
 from ..options import Invocation, common
@@ -71,6 +73,18 @@ def list_instruments(call: Invocation, grep: str) -> None:
     found = [instrument for instrument in table.instruments() if grep.casefold() in _searched(instrument)]
     text = "\n".join(f"{i.symbol:<12} {i.currency or '':<4} {i.exchange or '':<18} {i.name}".rstrip() for i in found)
     call.show([asdict(instrument) for instrument in found], text or f"nothing with {grep!r}")
+
+
+@instruments.command()
+@common
+def rules(call: Invocation) -> None:
+    """Count by which rules stored posts named instruments, and what was left out for not being sure enough."""
+    database = find_endpoints(call.settings).database
+    require_schema(database)
+    counted = count_rules(database)
+    lines = [f"{rule.rule:<18} {rule.mentions:>10,}  confidence {rule.confidence:.2f}" for rule in counted.rules]
+    lines.append(f"{counted.unsure_posts:,} of {counted.posts:,} posts name one too unsurely (flag unsure_mention)")
+    call.show(asdict(counted), "\n".join(lines))
 
 
 def _table(call: Invocation) -> InstrumentTable:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.errors import UserError
 from infra.derived import derived
+from infra.errors import UserError
 from infra.instrument_files import table_text
 from infra.listings import parse_listing, yahoo_symbol
 from schemas.records import Instrument

@@ -12,7 +12,7 @@ from infra.instruments import InstrumentTable
 from .rules import Found
 from .words import word_list
 
-Sort = Literal["name", "name_capital", "name_listed"]
+Sort = Literal["name", "name_capital", "name_listed", "hidden"]
 
 _LONG_WORD = re.compile(r"[A-Za-z]{4,}")
 _TITLE_SHARE = 0.6
@@ -46,13 +46,19 @@ class CompanyNames:
     def among(self, words: Sequence[str]) -> list[Named]:
         """The names in a text's words, in its order, whatever their letters' case."""
         joined = f" {'  '.join(words)} "
-        return [self._named[index] for index, _, _ in self._automaton.find_matches_as_indexes(joined)]
+        found = [self._named[index] for index, _, _ in self._automaton.find_matches_as_indexes(joined)]
+        return [named for named in found if named.sort != "hidden"] if found else found
 
 
 def _looked_for(table: InstrumentTable) -> Iterator[Named]:
     symbols, capital = word_list("stop_symbols"), word_list("capital_names")
     stop = word_list("stop_names") | word_list("stop_words") | {word.lower() for word in symbols}
+    hidden = word_list("not_names")
+    for phrase in hidden:
+        yield Named(phrase, "", "hidden")
     for name, symbol in table.names.items():
+        if name in hidden:
+            continue
         if name in capital:
             yield Named(name, symbol, "name_capital")
         elif (len(name) >= 4 or name in _SHORT_NAMES) and name not in stop:

@@ -20,7 +20,7 @@ from .text import without_links
 from .words import word_list
 
 MAX_MENTIONS = 64
-LEAST = 0.4
+LEAST = 0.5
 
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
 
@@ -50,21 +50,26 @@ class Matcher:
         self._symbols = Symbols(table)
         self._names = CompanyNames(table)
         self._market = word_list("market_words")
-        self._remember: Callable[[str, tuple[str, ...]], tuple[Found, ...]] = lru_cache(remembered)(self._look)
+        self._communities = word_list("communities")
+        self._remember: Callable[[str, tuple[str, ...], bool], tuple[Found, ...]] = lru_cache(remembered)(self._look)
 
-    def find(self, text: str, tagged: Sequence[str], at: int | None = None) -> tuple[PostMention, ...]:
+    def find(
+        self, text: str, tagged: Sequence[str], at: int | None = None, community: str | None = None
+    ) -> tuple[PostMention, ...]:
         """Instruments of a post that are sure enough, by symbol, each once; at most 64, the surest.
 
         Args:
             text: the post's text.
             tagged: symbols that the source itself attached.
             at: time of the post, microseconds UTC, for names of instruments that were renamed; None = today.
+            community: where it was posted; some speak of shares only.
         """
-        return self.judge(text, tagged, at).mentions
+        return self.judge(text, tagged, at, community).mentions
 
-    def judge(self, text: str, tagged: Sequence[str], at: int | None = None) -> Judged:
+    def judge(self, text: str, tagged: Sequence[str], at: int | None = None, community: str | None = None) -> Judged:
         """As :meth:`find`, with what was seen but is not sure enough."""
-        found = self._remember(text, tuple(tagged))
+        at_home = community is not None and community.lower() in self._communities
+        found = self._remember(text, tuple(tagged), at_home)
         if not found:
             return _NOTHING
         best: dict[str, Found] = {}
@@ -83,14 +88,14 @@ class Matcher:
         symbol = self._table.symbol_at(found.symbol, at)
         return found if symbol == found.symbol else Found(symbol, found.rule)
 
-    def _look(self, text: str, tagged: tuple[str, ...]) -> tuple[Found, ...]:
+    def _look(self, text: str, tagged: tuple[str, ...], at_home: bool) -> tuple[Found, ...]:  # cached
         plain = without_links(_CODE.sub(" ", text) if "`" in text else text)
         words = name_words(plain)
         named = self._names.among(words)
         found = self._symbols.certain(plain, words, tagged)
         found += [Found(name.symbol, "name") for name in named if name.sort == "name"]
         market = not self._market.isdisjoint(words)
-        found += self._symbols.bare(plain)
+        found += self._symbols.bare(plain, at_home=at_home)
         found += self._symbols.traded(plain, words)
         if len(named) > sum(name.sort == "name" for name in named):
             sure = any(rule != "bare_alone" for _, rule in found)

@@ -82,7 +82,7 @@ class PostsFold(Fold):
         return self._emits(record, mentions, gone, flags, answers)
 
     def _judged(self, record: RawPost) -> Judged:
-        return self._matcher.judge(record.text, record.symbols, record.event_time)
+        return self._matcher.judge(record.text, record.symbols, record.event_time, record.community)
 
     def _emits(
         self,

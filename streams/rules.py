@@ -18,7 +18,8 @@ rule                what was seen
 ``cashtag_unknown`` ``$`` and one to five capitals that we do not know: ``$YHOO`` of another day
 ``tag_unknown``     the source's tag has the form of a symbol that we do not know
 ``name_alone``      as ``name_listed``, without support
-``bare_alone``      as ``bare_listed``, without brackets
+``bare_community``  as ``bare_listed``, without brackets, in a community that speaks of shares
+``bare_alone``      as ``bare_listed``, without brackets, elsewhere
 =================== ===================================================================================================
 
 *In use* is what has an alias or is member of an index (:attr:`infra.instruments.InstrumentTable.in_use`). *Support* is
@@ -36,20 +37,21 @@ class Found(NamedTuple):
 
 
 CONFIDENCE = {
-    "cashtag": 0.98,
-    "exchange": 0.97,
-    "tag": 0.96,
-    "name": 0.95,
-    "name_capital": 0.93,
-    "name_listed": 0.80,
-    "bare": 0.88,
-    "bare_listed": 0.70,
+    "cashtag": 0.99,
+    "exchange": 0.98,
+    "tag": 0.97,
+    "name": 0.96,
+    "name_capital": 0.95,
+    "name_listed": 0.88,
+    "bare": 0.94,
+    "bare_listed": 0.60,
+    "bare_community": 0.82,
     "traded": 0.80,
-    "exchange_unknown": 0.90,
-    "cashtag_unknown": 0.45,
-    "tag_unknown": 0.50,
-    "name_alone": 0.30,
-    "bare_alone": 0.20,
+    "exchange_unknown": 0.95,
+    "cashtag_unknown": 0.75,
+    "tag_unknown": 0.70,
+    "name_alone": 0.80,
+    "bare_alone": 0.25,
 }
 """The share that is right, as ``bench/matching`` and the readings in ``docs/figures.md`` found it; cashtags and
 tags are what was measured against, and have theirs by assumption."""

@@ -1,7 +1,7 @@
 """Symbols in texts: tags of the source, cashtags, symbols with their exchange, and bare ones."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from infra.exchanges import by_prefix, by_suffix
 from infra.instruments import InstrumentTable
@@ -21,15 +21,15 @@ _PREFIXED = re.compile(
     rf"(?<![A-Za-z0-9$@_])((?i:nasdaq|nyse)|{_PREFIX})(?:\s(?:American|MKT|Arca|GS|GM|CM))?"
     r"\s?:\s?\$?([A-Z0-9]{1,12}(?:[.-][A-Z]{1,2})?)(?![A-Za-z0-9_])"
 )
-_SUFFIXED = re.compile(rf"(?<![A-Za-z0-9$&@_'’.-])([A-Z0-9]{{1,12}})\.({_SUFFIXES})(?![A-Za-z0-9_])")
+_SUFFIXED = re.compile(rf"(?<![\w$&@'’.-])([A-Z0-9]{{1,12}})\.({_SUFFIXES})(?!\w)")
 _SUFFIX = re.compile(rf"\.(?:{_SUFFIXES})(?![A-Za-z0-9_])")
 _PREFIX_WORDS = frozenset(prefix.lower() for prefix in by_prefix())
-_BARE = re.compile(r"(?<![A-Za-z0-9$&@_'’.-])[A-Z]{3,5}(?:[.-][A-Z](?![A-Za-z]))?(?![A-Za-z0-9&_])")
+_BARE = re.compile(r"(?<![\w$&@'’.-])[A-Z]{3,5}(?:[.-][A-Z](?![A-Za-z]))?(?![\w&])")
 _TRADED = re.compile(
     r"(?<![A-Za-z])(?:[Bb]uy(?:ing)?|[Bb]ought|[Ss]old|[Ss]elling|[Hh]olding|[Ss]horting"
     r"|(?:shares|calls|puts) (?:of|on|in))"
-    r"\s([A-Z]{1,5})(?![A-Za-z0-9&'’_.-])"
-    r"|(?<![A-Za-z0-9$&@_'’.-])([A-Z]{1,5})\s"
+    r"\s([A-Z]{1,5})(?![\w&'’-])"
+    r"|(?<![\w$&@'’.-])([A-Z]{1,5})\s"
     r"(?:calls?|puts?|shares|stock|gang|leaps|LEAPS|squeeze|\d+(?:\.\d+)?[cpCP])\b"
 )
 _TAG = re.compile(r"[A-Z]{1,5}(?:-[A-Z]{1,2})?")
@@ -53,7 +53,11 @@ class Symbols:
         self._table = table
         self._not_traded = word_list("not_traded")
         self._traded_words = word_list("traded_words")
-        self._bare = table.symbols() - word_list("stop_symbols")
+        # Of nicknames only those of indices: SOL, ADA and ETC are other things as well.
+        indices = {name: symbol for name, symbol in table.nicknames.items() if symbol.startswith("^")}
+        self._bare = {symbol: symbol for symbol in table.symbols()} | indices
+        for symbol in word_list("stop_symbols"):
+            self._bare.pop(symbol, None)
 
     def certain(self, text: str, words: Sequence[str], tagged: Sequence[str]) -> list[Found]:
         """Tags, cashtags and symbols with their exchange; ``words`` are those of the text in small letters."""
@@ -139,15 +143,27 @@ class Symbols:
         certain = base.isdigit() and len(base) >= 4 and len(suffix) > 1
         return Found(symbol, "exchange_unknown") if certain else None
 
-    def bare(self, text: str) -> list[Found]:
-        """Known symbols of three letters or more in capitals that are no words, of a text that does not shout."""
-        found = []
+    def bare(self, text: str, *, at_home: bool) -> list[Found]:
+        """Known symbols of three letters or more in capitals that are no words, of a text that does not shout.
+
+        Args:
+            text: without links.
+            at_home: the post is from a community that speaks of shares.
+        """
+        found, written = [], set()
         for match in _BARE.finditer(text):
-            symbol = match[0].replace(".", "-")
-            if symbol in self._bare:
-                listed = "bare_listed" if _in_brackets(text, *match.span()) else "bare_alone"
-                found.append(Found(symbol, "bare" if symbol in self._table.in_use else listed))
-        return found if found and not _shouts(text, frozenset(symbol for symbol, _ in found)) else []
+            symbol = self._bare.get(match[0].replace(".", "-"))
+            if symbol is not None:
+                written.add(match[0])
+                found.append(Found(symbol, self._bare_rule(symbol, text, match.span(), at_home=at_home)))
+        return found if found and not _shouts(text, written) else []
+
+    def _bare_rule(self, symbol: str, text: str, span: tuple[int, int], *, at_home: bool) -> str:
+        if symbol in self._table.in_use:
+            return "bare"
+        if _in_brackets(text, *span):
+            return "bare_listed"
+        return "bare_community" if at_home else "bare_alone"
 
     def traded(self, text: str, words: Sequence[str]) -> list[Found]:
         """Symbols that somebody says to trade: also short ones and words, if they are in use."""
@@ -155,7 +171,11 @@ class Symbols:
             return []
         symbols = [match[1] or match[2] for match in _TRADED.finditer(text)]
         named = [symbol for symbol in symbols if self._may_be_traded(symbol)]
-        return [Found(symbol, "traded") for symbol in named] if named and not _shouts(text, frozenset()) else []
+        return (
+            [Found(self._bare.get(symbol, symbol), "traded") for symbol in named]
+            if named and not _shouts(text, ())
+            else []
+        )
 
     def _may_be_traded(self, symbol: str) -> bool:
         in_use = symbol in self._table.in_use and symbol not in self._not_traded
@@ -167,7 +187,7 @@ def _in_brackets(text: str, start: int, end: int) -> bool:
     return text[start - 1 : start] == "(" and text[end : end + 1] == ")"
 
 
-def _shouts(text: str, known: frozenset[str]) -> bool:
+def _shouts(text: str, known: Collection[str]) -> bool:
     """Whether a text is in capitals: no small letter, and words in capitals beside its symbols."""
     if _LOWER.search(text):
         return False

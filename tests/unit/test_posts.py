@@ -328,7 +328,7 @@ def test_every_key_is_emitted_once_per_revision(records: list[RawPost]) -> None:
 
 def test_a_post_that_names_an_instrument_unsurely_is_flagged_and_not_scored() -> None:
     """What is below the set confidence gives no mention and no score, and can be counted."""
-    strict = PostsFold(Matcher(InstrumentTable([Instrument(symbol="TSLA", name="T", aliases=("Tesla",))]), least=0.97))
+    strict = PostsFold(Matcher(InstrumentTable([Instrument(symbol="TSLA", name="T", aliases=("Tesla",))]), least=0.98))
     (out,) = feed(strict, post("tesla is up"))
     assert (out.mentions, out.sentiment, out.flags) == ((), None, ("unsure_mention",))
     assert feed(PostsFold(MATCHER), post("tesla is up"))[0].flags == ()

@@ -35,6 +35,9 @@ PRODUCER_SKEW = Gauge(
 )
 HTTP_SECONDS = Histogram("moodtape_http_request_seconds", "Duration of a request.", ["route", "method", "status"])
 RETRIES = Counter("moodtape_retries_total", "Attempts repeated after a transient failure.", ["what"])
+MENTIONS_UNSURE = Counter(
+    "moodtape_mentions_unsure_total", "Instruments seen in posts, but not surely enough, by rule.", ["rule"]
+)
 TEXTS_SCORED = Counter("moodtape_texts_scored_total", "Texts answered by the scorer, by where from.", ["by"])
 
 

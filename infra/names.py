@@ -18,7 +18,7 @@ _SECURITY = re.compile(
     re.IGNORECASE,
 )
 _DERIVED = re.compile(
-    r"\b(?:warrants?|rights?|units?|preferred|preference|notes?\s+due|debentures?|% |depositary shares? each)\b|%",
+    r"\b(?:warrants?|rights?|(?<!common )units?|preferred|preference|notes?\s+due|debentures?)\b|%",
     re.IGNORECASE,
 )
 _POSSESSIVE = re.compile(r"\w+['’]s\b")
@@ -54,12 +54,22 @@ def short_name(name: str) -> str:
     return " ".join(words)
 
 
+def plain_name(name: str) -> str:
+    """A listing's name without what it says of the security: ``Tesla, Inc. - Common Stock`` -> ``Tesla, Inc.``."""
+    return _SECURITY.sub("", name).strip()
+
+
+def is_derived(name: str) -> bool:
+    """Whether a listing's name is that of warrants, rights, units, preferred shares or notes of a company."""
+    return _DERIVED.search(name) is not None
+
+
 def names_of(name: str) -> tuple[str, ...]:
     """Normal forms under which a company's name may appear in a text, the fullest first.
 
     Warrants, units, rights and preferred shares have none: their name means the company's common share.
     """
-    if _DERIVED.search(name):
+    if is_derived(name):
         return ()
     full = normal_name(_SECURITY.sub("", name))
     return tuple(dict.fromkeys(form for form in (full, short_name(name)) if form))

@@ -5,11 +5,12 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from infra.errors import PoisonError
+from infra.metrics import MENTIONS_UNSURE
 from schemas.clocks import Clock
 from schemas.records import Mention, PostMention, RawPost, ScoredPost, SentimentScore
 from schemas.topics import MENTIONS, POSTS, post_key
 
-from .matching import Matcher
+from .matching import Judged, Matcher
 from .seen import Notes, Seen, SeenPosts
 from .stage import Emit, Fold
 from .text import fingerprint, keywords, language_of, normalise, spam_score, words_of
@@ -34,7 +35,8 @@ class PostsFold(Fold):
 
     A post is scored when it names an instrument and is not deleted. Duplicates leave no trace: an older revision
     than the highest seen in 30 days of event time, or one with the same text, symbols and ``deleted``. A symbol that
-    the last revision named and this one does not gets a Mention with ``deleted``.
+    the last revision named and this one does not gets a Mention with ``deleted``. A post that names an instrument
+    not surely enough has the flag ``unsure_mention``.
     """
 
     def __init__(self, matcher: Matcher, without_posts: Collection[str] = ("yahoo", "finnhub")) -> None:
@@ -51,7 +53,7 @@ class PostsFold(Fold):
 
     def questions(self, records: Sequence[RawPost]) -> Sequence[str]:
         """Texts of the posts that name an instrument, each once."""
-        texts = (scored_text(record) for record in records if not record.deleted and self._mentions(record))
+        texts = (scored_text(record) for record in records if not record.deleted and self._judged(record).mentions)
         return [text for text in dict.fromkeys(texts) if text]
 
     def fact(self, topic: str, record: RawPost, watermark: int | None, answers: Mapping[str, Any]) -> Sequence[Emit]:
@@ -67,27 +69,30 @@ class PostsFold(Fold):
             if record.revision > last.revision:
                 self._seen.put(key, last._replace(revision=record.revision))
             return ()
-        mentions = () if record.deleted else self._mentions(record)
+        mentions, unsure = ((), ()) if record.deleted else self._judged(record)
+        for mention in unsure:
+            MENTIONS_UNSURE.labels(mention.rule).inc()
         named = tuple(mention.symbol for mention in mentions)
         time = record.event_time if last is None else max(record.event_time, last.time)
         self._seen.put(key, Seen(record.revision, digest, time, named))
         gone = () if last is None else tuple(symbol for symbol in last.symbols if symbol not in named)
-        return self._emits(record, mentions, gone, watermark, answers)
+        flags = ("unsure_mention",) if unsure else ()
+        if watermark is not None and watermark - record.event_time > LATE:
+            flags = ("late", *flags)
+        return self._emits(record, mentions, gone, flags, answers)
 
-    def _mentions(self, record: RawPost) -> tuple[PostMention, ...]:
-        return self._matcher.find(record.text, record.symbols, record.event_time)
+    def _judged(self, record: RawPost) -> Judged:
+        return self._matcher.judge(record.text, record.symbols, record.event_time, record.community)
 
     def _emits(
         self,
         record: RawPost,
         mentions: Sequence[PostMention],
         gone: Sequence[str],
-        watermark: int | None,
+        flags: tuple[str, ...],
         answers: Mapping[str, Any],
     ) -> list[Emit]:
         finding = find_out(record)
-        late = watermark is not None and watermark - record.event_time > LATE
-        flags = ("late",) if late else ()
         score = answers.get(scored_text(record)) if mentions else None
         post = scored_post(record, finding, tuple(mentions), score, flags)
         emits = [Emit(POSTS, post_key(record), post)]

@@ -26,7 +26,10 @@ DAY = 24 * HOUR
 BEGIN = 1_700_000_000 * SECOND
 MATCHER = Matcher(
     InstrumentTable(
-        [Instrument(symbol=s, name=n) for s, n in (("TSLA", "Tesla Inc."), ("GME", "GameStop"), ("T", "AT&T"))]
+        [
+            Instrument(symbol=s, name=n, aliases=(n,))
+            for s, n in (("TSLA", "Tesla Inc."), ("GME", "GameStop"), ("T", "AT&T"))
+        ]
     )
 )
 SCORER = LexiconScorer()
@@ -321,3 +324,11 @@ def test_every_key_is_emitted_once_per_revision(records: list[RawPost]) -> None:
     out = [record for raw in [*records, *records] for record in feed(fold, raw)]
     keys = [(getattr(r, "symbol", ""), r.source, r.post_id, r.revision) for r in out]
     assert len(keys) == len(set(keys))
+
+
+def test_a_post_that_names_an_instrument_unsurely_is_flagged_and_not_scored() -> None:
+    """What is below the set confidence gives no mention and no score, and can be counted."""
+    strict = PostsFold(Matcher(InstrumentTable([Instrument(symbol="TSLA", name="T", aliases=("Tesla",))]), least=0.98))
+    (out,) = feed(strict, post("tesla is up"))
+    assert (out.mentions, out.sentiment, out.flags) == ((), None, ("unsure_mention",))
+    assert feed(PostsFold(MATCHER), post("tesla is up"))[0].flags == ()

@@ -32,7 +32,7 @@ class Judged(NamedTuple):
     unsure: tuple[PostMention, ...]
 
 
-_NOTHING = Judged((), ())
+NOTHING = Judged((), ())
 
 
 class Matcher:
@@ -71,7 +71,7 @@ class Matcher:
         at_home = community is not None and community.lower() in self._communities
         found = self._remember(text, tuple(tagged), at_home)
         if not found:
-            return _NOTHING
+            return NOTHING
         best: dict[str, Found] = {}
         for each in found:
             named = self._dated(each, at) if each.rule in BY_NAME else each

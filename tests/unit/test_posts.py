@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -10,12 +11,13 @@ from hypothesis import strategies as st
 
 from infra.errors import PoisonError
 from infra.instruments import InstrumentTable
+from infra.metrics import POSTS_FLAGGED
 from schemas.clocks import Blind, Clock
 from schemas.codec import encode
 from schemas.records import Instrument, Mention, RawPost, ScoredPost, SentimentScore
 from schemas.topics import MENTIONS, POSTS, RAW_POSTS
 from streams.matching import Matcher
-from streams.posts import PostsFold
+from streams.posts import SCORED_CHARACTERS, PostsFold
 from streams.scoring.lexicon import LexiconScorer
 from streams.seen import SLICE_POSTS
 from streams.stage import Emit
@@ -71,6 +73,79 @@ def test_a_post_becomes_a_scored_post_and_a_mention_for_each_instrument() -> Non
     assert gme.words == ("tesla", "beats")
     assert gme.fingerprint is not None
     assert all(encode(emit.record) for emit in out)
+
+
+def test_each_instrument_has_the_score_of_its_own_clauses() -> None:
+    """Two moods of two instruments: a mention's score is that of its clause scored alone, the post's of the whole."""
+    text = "tesla plunges again, GameStop soars"
+    scored, gme, tsla = feed(PostsFold(MATCHER), post(text))
+    assert (gme.symbol, gme.score) == ("GME", SCORER.score("GameStop soars").score)
+    assert (tsla.symbol, tsla.score) == ("TSLA", SCORER.score("tesla plunges again").score)
+    assert tsla.score < 0 < gme.score
+    assert scored.sentiment == SCORER.score(text)
+    assert PostsFold(MATCHER).questions([post(text)]) == [text, "GameStop soars", "tesla plunges again"]
+
+
+@pytest.mark.parametrize("text", ["tesla and GameStop soar", "tesla soars, great day", "$TSLA, $GME. Both will soar!"])
+def test_what_clauses_do_not_tell_apart_has_the_score_of_the_whole(text: str) -> None:
+    """One question, and the same score for the post and all its mentions."""
+    assert PostsFold(MATCHER).questions([post(text)]) == [text]
+    scored, *mentions = feed(PostsFold(MATCHER), post(text))
+    assert {mention.score for mention in mentions} == {scored.sentiment.score}
+
+
+def test_an_instrument_that_only_a_tag_names_has_the_score_of_the_whole() -> None:
+    """A tag stands in no clause."""
+    scored, *mentions = feed(PostsFold(MATCHER), post("tesla plunges, GameStop soars", symbols=("T",)))
+    assert {m.symbol: m.score == scored.sentiment.score for m in mentions} == {"GME": False, "T": True, "TSLA": False}
+
+
+@pytest.mark.parametrize(
+    ("fields", "language", "scored"),
+    [
+        ({"text": "die Aktie von tesla ist heute nicht zu bremsen"}, "de", False),
+        ({"text": "tesla is up", "language": "fr"}, "fr", False),
+        ({"text": "tesla is up", "language": "en-GB"}, "en", True),
+        ({"text": "tesla 🚀", "language": "und"}, None, True),
+    ],
+)
+def test_posts_of_other_languages_are_kept_unscored(fields: dict[str, Any], language: str | None, scored: bool) -> None:
+    """They are asked nothing, keep their mentions without a score and are flagged and counted; the others are not."""
+    fold, counted = PostsFold(MATCHER), POSTS_FLAGGED.labels("foreign")
+    before = counted._value.get()
+    assert bool(fold.questions([post(**fields)])) == scored
+    out, mention = feed(fold, post(**fields))
+    assert (out.language, out.sentiment is not None, mention.score is not None) == (language, scored, scored)
+    assert out.flags == mention.flags == (() if scored else ("foreign",))
+    assert counted._value.get() - before == (not scored)
+
+
+HOSTILE = {
+    "binary": bytes(range(256)).decode("latin-1") * 40 + " tesla",
+    "a megabyte": "tesla falls. " * 80_000,
+    "a megabyte of nothing": " \n" * 500_000 + "tesla",
+    "a megabyte of marks": "tesla " + "!?.;|-" * 170_000,
+    "right to left": "\u202etesla \u202b" + "מניה " * 50,
+    "zalgo": "t\u0300\u0301" + "e\u0336\u0489\u035f" * 400 + " $TSLA",
+    "only emoji": "🚀💎🙌" * 500,
+    "ten thousand cashtags": " ".join("$" + "".join(letters) for letters in product("QWXZJKVYBH", repeat=4)),
+    "half a surrogate": "tesla \ud83d falls",
+    "null characters": "\0tesla\0 falls\0",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_texts_come_out_bounded_and_explained(name: str) -> None:
+    """At most 64 mentions and 25 questions of 2,000 characters for any text, records that encode, flags that say why."""
+    text, asked = HOSTILE[name], PostsFold(MATCHER).questions([post(HOSTILE[name])])
+    assert len(asked) <= 25
+    assert all(len(question) <= SCORED_CHARACTERS for question in asked)
+    scored, *mentions = feed(PostsFold(MATCHER), post(text))
+    assert len(mentions) == len(scored.mentions) <= 64
+    assert ("long" in scored.flags) == (len(text) > SCORED_CHARACTERS)
+    assert ("crowded" in scored.flags) == (len(mentions) == 64) == (name == "ten thousand cashtags")
+    assert all(encode(record) for record in (scored, *mentions))
+    assert all(len(mention.words) <= 10 and 0 <= mention.spam <= 1 for mention in mentions)
 
 
 def test_a_post_without_an_instrument_is_passed_on_unscored() -> None:

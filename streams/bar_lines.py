@@ -9,6 +9,7 @@ from typing import Any
 
 from infra.clock import MICROS
 from infra.grid import INTERVALS
+from schemas.records import Indicators
 
 from .bar_parts import Part, SeriesKey
 from .indicators import Candle, IndicatorState

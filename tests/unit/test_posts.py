@@ -136,7 +136,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_texts_come_out_bounded_and_explained(name: str) -> None:
-    """At most 64 mentions and 25 questions of 2,000 characters for any text, records that encode, flags that say why."""
+    """At most 64 mentions and 25 questions of 2,000 characters, records that encode, flags that say why."""
     text, asked = HOSTILE[name], PostsFold(MATCHER).questions([post(HOSTILE[name])])
     assert len(asked) <= 25
     assert all(len(question) <= SCORED_CHARACTERS for question in asked)

@@ -63,10 +63,11 @@ select m.* from unnest(%(symbols)s::text[]) s(symbol) cross join lateral (
       and known_time <= coalesce(%(as_of)s::timestamptz, 'infinity')
     order by event_time desc, revision desc limit 1) m
 """
-# A later revision may be known only after as_of, or have deleted the mention: choose the revision first.
+# A later revision may be known only after as_of, have deleted the mention, or lie at another time, also outside the
+# span: only what no revision known by then replaces is told.
 _POSTS: LiteralString = """
 select * from (
-    select distinct on (event_time, source, post_id) * from mention
+    select distinct on (event_time, source, post_id) * from mention m
     where symbol = %(symbol)s and replay = %(replay)s
       and event_time >= coalesce(%(from)s::timestamptz, '-infinity')
       and event_time < coalesce(%(to)s::timestamptz, 'infinity')
@@ -74,6 +75,12 @@ select * from (
            or (event_time, source, post_id) > (%(after)s, %(after_source)s, %(after_post)s))
       and event_time <= coalesce(%(as_of)s::timestamptz, 'infinity')
       and ingest_time <= coalesce(%(as_of)s::timestamptz, 'infinity')
+      and not exists (
+          select from mention later
+          where later.source = m.source and later.post_id = m.post_id and later.revision > m.revision
+            and later.symbol = m.symbol and later.replay = m.replay
+            and later.event_time <= coalesce(%(as_of)s::timestamptz, 'infinity')
+            and later.ingest_time <= coalesce(%(as_of)s::timestamptz, 'infinity'))
     order by event_time, source, post_id, revision desc) newest
 where not deleted order by event_time, source, post_id limit %(limit)s
 """

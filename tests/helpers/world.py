@@ -1,7 +1,7 @@
-"""A small world in memory: logs, transactions, offsets and snapshots, and workers that can die between any two steps.
+"""Logs in memory and what the stages make of them: for tests of what reads topics, such as verify and replays.
 
-It runs the real :class:`streams.engine.core.PartitionCore` and the real folds; only Kafka is replaced, by lists
-to which a transaction appends all or nothing.
+It runs the real :class:`streams.engine.core.PartitionCore` and the real folds; the logs are lists, to which a worker
+appends all of a moment or nothing. Whether the engine itself keeps its promises is for ``tests/simulation`` to tell.
 """
 
 import random
@@ -74,7 +74,7 @@ class Worker:
         self.restore()
 
     def restore(self) -> None:
-        """Start from what was committed, as the engine does: snapshot, silent fold, the committed watermark."""
+        """Start from what was committed, as the engine does: snapshot, then the inputs behind it, silently."""
         self.done = []
         for partition in range(PARTITIONS):
             core = PartitionCore(self.stage, partition, now=lambda: 0)
@@ -86,7 +86,6 @@ class Worker:
                 core.run(silent, core.decode(silent), {})
                 core.offsets[topic] = committed
                 self.read[topic, partition] = committed
-            core.settle(state)
             self.cores[partition] = core
 
     def waiting(self) -> list[tuple[str, int]]:
@@ -101,58 +100,31 @@ class Worker:
         topic, partition = self.rng.choice(waiting)
         start = self.read[topic, partition]
         chunk = self.world.logs[topic, partition][start : start + self.rng.randint(1, self.most)]
-        self.fold(topic, partition, chunk)
-        return True
-
-    def fold(self, topic: str, partition: int, chunk: list[Entry]) -> None:
-        """What the agent does."""
-        core = self.cores[partition]
+        core, end = self.cores[partition], chunk[-1].offset + 1
         outputs = core.run(chunk, core.decode(chunk), {})
-        end = chunk[-1].offset + 1
-        core.offsets[topic] = end
-        self.read[topic, partition] = end
-        state: list[tuple[str, bytes | None]] = list(core.position())
-        if self.rng.random() < 0.3:
-            state.extend(core.dump())
-        self.done.append(Done(topic, partition, end, outputs, state))
+        core.offsets[topic] = self.read[topic, partition] = end
+        self.done.append(Done(topic, partition, end, outputs, core.state(due=self.rng.random() < 0.3)))
+        return True
 
     def commit(self) -> None:
         """One transaction: outputs, state, offsets; all or nothing."""
         for item in self.done:
             for output in item.outputs:
                 self.world.produce(output)
-        self.commit_state()
-        self.commit_offsets()
-        self.done = []
-
-    def commit_state(self) -> None:
-        """The snapshots of a transaction."""
-        for item in self.done:
+            self.world.offsets[self.stage.name, item.topic, item.partition] = item.end
             kept = self.world.state[self.stage.name, item.partition]
             for key, value in item.state:
                 if value is None:
                     kept.pop(key, None)
                 else:
                     kept[key] = value
-
-    def commit_offsets(self) -> None:
-        """The offsets of a transaction."""
-        for item in self.done:
-            self.world.offsets[self.stage.name, item.topic, item.partition] = item.end
+        self.done = []
 
 
-def run_history(
-    world: World,
-    stages: Sequence[Stage],
-    seed: int,
-    *,
-    crashes: float,
-    most: int,
-    worker: type[Worker] = Worker,
-) -> None:
+def run_history(world: World, stages: Sequence[Stage], seed: int, *, crashes: float, most: int) -> None:
     """Let workers of all stages take turns in a seeded order, dying now and then, until all has drained."""
     rng = random.Random(seed)
-    workers = [worker(world, stage, rng, most) for stage in stages]
+    workers = [Worker(world, stage, rng, most) for stage in stages]
     while any(one.done or one.waiting() for one in workers):
         one = rng.choice(workers)
         one.work()

@@ -391,6 +391,24 @@ def test_posts_show_what_made_a_mood(client: httpx.Client, rows: Rows) -> None:
     assert [item["post_id"] for item in then["items"]] == ["a", "b", "c"]
 
 
+def test_a_post_whose_time_moved_is_told_once(client: httpx.Client, rows: Rows) -> None:
+    """Of each post the greatest revision known by then is told, where that lies: not the one before at its own time."""
+    rows.put("mention", symbol="TSLA", post_id="moved", event_time=NOON)
+    rows.put("mention", symbol="TSLA", post_id="moved", event_time=NOON + MINUTE, revision=1)
+    rows.put("mention", symbol="TSLA", post_id="back", event_time=NOON, ingest_time=NOON + MINUTE)
+    rows.put("mention", symbol="TSLA", post_id="back", event_time=NOON - 9 * MINUTE, revision=1, deleted=True)
+    rows.put("mention", symbol="GME", post_id="moved", event_time=NOON + 2 * MINUTE, revision=2)
+
+    def told(**asked: str) -> list[tuple[str, int, str]]:
+        items = get(client, "sentiment/TSLA/posts", **asked)["items"]
+        return [(item["post_id"], item["revision"], item["event_time"]) for item in items]
+
+    before, after = ("moved", 0, to_rfc3339(NOON)), ("moved", 1, to_rfc3339(NOON + MINUTE))
+    assert told() == [after]
+    assert told(bucket=to_rfc3339(NOON), interval="300") == []
+    assert told(as_of=to_rfc3339(NOON)) == [before]
+
+
 def test_posts_of_a_mood_are_those_of_its_bucket(client: httpx.Client, rows: Rows) -> None:
     """A fact at the very start belongs to the bucket before, one at the very end to this one."""
     for name, offset in (("before", -5), ("first", -4), ("end", 0), ("after", 1)):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from .account import Edge
-from .letters import NONE, Tries, buried
+from .letters import Tries, tries_of
 from .reading import Fact, Heard, Span, TopicReader, facts_only, in_step, require
 
 Place = tuple[str, int]
@@ -103,12 +103,8 @@ class StageEdge:
         return self._judges[partition]
 
     def _tries(self, spans: Mapping[Place, Span]) -> dict[Place, Tries]:
-        dead = {topic: buried(self._reader, topic, self.group) for topic in self._inputs}
-        return {
-            (topic, number): Tries(topic, number, self.group, dead[topic].get(number, NONE), span.low)
-            for (topic, number), span in spans.items()
-            if topic in dead
-        }
+        made = {topic: tries_of(self._reader, topic, self.group) for topic in self._inputs}
+        return {place: made[span.topic](span) for place, span in spans.items() if span.topic in made}
 
     def _feed(self, judge: Judge, spans: Sequence[Span], tries: Mapping[Place, Tries], sure: bool) -> None:
         for part in in_step(spans):

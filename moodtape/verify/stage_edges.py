@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from schemas.deadletters import parse_redriven
+
 from .account import Edge
 from .letters import Tries, tries_of
 from .reading import Fact, Heard, Span, TopicReader, facts_only, in_step, require
@@ -112,7 +114,8 @@ class StageEdge:
                 entries = self._reader.facts(span)
                 if span.topic == self._output:
                     for fact in facts_only(entries):
-                        judge.find(fact, self._round)
+                        if parse_redriven(fact.headers) is None:  # else somebody who read it wants it again
+                            judge.find(fact, self._round)
                 else:
                     for entry in tries[span.topic, span.partition].folded(entries):
                         judge.take(span.topic, entry, sure)

@@ -99,4 +99,5 @@ def found(edges: dict[str, Edge], planted: Planted) -> bool:
 
 def explains(planted: Planted, problem: str) -> bool:
     """Whether a problem is about what was spoiled there."""
-    return all(part in problem for part in planted.named)
+    also = planted.corruption.also
+    return all(part in problem for part in planted.named) or bool(also and also in problem)

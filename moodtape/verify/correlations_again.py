@@ -87,8 +87,7 @@ class CorrelationsAgain:
         if record is None:
             self.edge.blame("altered", f"correlations.v1 offset {fact.offset} cannot be decoded: {fact.error}")
             return
-        if self._judged(record.event_time):
-            self._matching.find((*_key(record), record.revision), record, round_)
+        self._matching.find((*_key(record), record.revision), record, round_)
 
     def proceed(self) -> None:
         """Go on as far as both inputs allow."""
@@ -168,14 +167,10 @@ class CorrelationsAgain:
         while self._due and (until is None or self._due[0][0] <= until):
             end, interval, symbol = heappop(self._due)
             self._emitted = max(self._emitted, end)
-            if self._judged(end):
-                figures = figures_of(self._sheets[symbol], symbol, interval, end)
-                self._ready.extend((figure, sure) for figure in figures)
+            figures = figures_of(self._sheets[symbol], symbol, interval, end)
+            self._ready.extend((figure, sure) for figure in figures)
         if len(self._ready) >= AT_ONCE:
             self._tell()
-
-    def _judged(self, end: int) -> bool:
-        return self._whole or (self._first is not None and end > self._first)
 
     def _tell(self) -> None:
         ready, self._ready = self._ready, []

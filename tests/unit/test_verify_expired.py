@@ -1,5 +1,6 @@
 """Logs whose beginnings were removed: what cannot be judged is never called wrong; the rest is judged as ever."""
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,14 +20,20 @@ from moodtape.verify.moods_again import MoodsAgain
 from moodtape.verify.reading import NEVER, Fact
 from moodtape.verify.recount import Held, Recount
 from moodtape.verify.rows import Comparison
+from schemas.clocks import Clock
+from schemas.codec import encode
 from schemas.records import Bar, Quote, RawPost, RawQuote, ScoredPost
 from schemas.topics import BARS, CORRELATIONS, MENTIONS, QUOTES, RAW_QUOTES, SENTIMENT
 from streams.engine import core as core_module
-from tests.helpers.verified import INPUTS, PARTITIONS, PREFERENCE, ZONE, entries, lived
-from tests.helpers.world import World
+from tests.helpers.mood_histories import BEGIN
+from tests.helpers.mood_histories import bar as a_bar
+from tests.helpers.mood_histories import mood as a_mood
+from tests.helpers.verified import INPUTS, PARTITIONS, PREFERENCE, ZONE, entries, lived, stages_of
+from tests.helpers.world import World, run_plainly
 from tests.unit.test_verify import MINUTE, QUOTE_LISTS, T0, TABLE, facts, first_stage, quote, raw
 
 MANY = 400
+FIVE = 5 * MINUTE
 
 
 def recount(went: Sequence[Any], came: Sequence[Any], cut: int, cut_out: int, rules: Any = QuoteRules) -> Edge:
@@ -166,3 +173,41 @@ def test_a_figure_lost_behind_the_removed_ones_is_missed() -> None:
             matching.find(("A", 60, end - 1, end, 0), figure, 1)
     matching.settle(1)
     assert (edge.missing, edge.unjudged) == (1, 200)
+
+
+def correlated() -> World:
+    """A hundred bars of one instrument with moods, and the correlations of them, in partition 0 of one."""
+    world, rng = World(), random.Random(42)
+    for number in range(1, 101):
+        end = BEGIN + number * FIVE
+        for topic, record in (
+            (BARS, a_bar(end, change=rng.gauss(0, 0.01))),
+            (SENTIMENT, a_mood(end - 120_000_000, mentions=rng.randint(0, 3), score=rng.uniform(-1, 1))),
+        ):
+            world.append(topic, 0, b"GME", encode(record), [])
+            for partition in range(PARTITIONS):
+                origin = f"{QUOTES if topic == BARS else MENTIONS}/{partition}"
+                world.append(topic, partition, None, None, Clock(kind="time", origin=origin, time=end).headers())
+    run_plainly(world, stages_of()[2:])
+    return world
+
+
+@pytest.mark.parametrize(("width", "found"), [(60, 1), (390, 0)])
+def test_windows_that_reach_behind_the_logs_are_not_judged(
+    width: int, found: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of logs that once began earlier, a window is judged when a full one is held; a longer one may have held more."""
+    monkeypatch.setattr(core_module, "PARTITIONS", PARTITIONS)
+    world, edge = correlated(), Edge("correlations")
+    judge = CorrelationsAgain(edge, 0, False)
+    for topic in (BARS, SENTIMENT):
+        for entry in entries(world.logs[topic, 0], topic):
+            judge.take(topic, entry, True)
+    log = [fact for fact in entries(world.logs[CORRELATIONS, 0], CORRELATIONS) if isinstance(fact, Fact)]
+    last = next(fact for fact in reversed(log) if fact.record.window == width and fact.record.r is not None)
+    for fact in log:
+        forged = replace(fact.record, r=fact.record.r + 1e-3) if fact is last else fact.record
+        judge.find(fact._replace(record=forged), 1)
+    judge.proceed()
+    judge.settle(1, True)
+    assert (edge.altered, edge.missing, edge.extra) == (found, 0, 0), edge.problems

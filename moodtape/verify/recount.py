@@ -13,7 +13,7 @@ from schemas.deadletters import parse_redriven
 from .account import Edge
 from .first_stages import Came, Key, Rules, Went
 from .letters import Tries, Try, digest
-from .reading import Fact
+from .reading import NEVER, Fact
 from .rows import spoken
 
 
@@ -26,7 +26,6 @@ class Held(NamedTuple):
 
 WHOLE = Held(True, True)
 HEAD = 100
-NEVER = 1 << 62
 
 
 class Recount:

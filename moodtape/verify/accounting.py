@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from infra.endpoints import Endpoints
 from infra.settings import Settings
@@ -24,14 +25,15 @@ from .bars_again import BarsAgain
 from .buckets import Calendar
 from .correlations_again import CorrelationsAgain
 from .dead_letters import letters_edge
+from .first_stages import PostRules, QuoteRules, Rules
 from .ledger import ledger_edge
-from .letters import NONE, Tries, buried
+from .letters import tries_of
 from .matching import FOREVER, Matching
 from .mentions_again import mentions_edge
 from .moods_again import MoodsAgain
 from .reading import Span, TopicReader, facts_only, require
-from .recount import PostRules, QuoteRules, Recount, Rules
-from .stage_edges import StageEdge
+from .recount import Held, Recount
+from .stage_edges import Judge, StageEdge
 from .stored import Settle, StoredEdges
 from .tables import TABLES, Store
 
@@ -134,10 +136,10 @@ def first_stage_edge(scope: Scope, raw: str, out: str, group: str, rules: Callab
     made = {span.partition: span for span in require(reader.spans(out), out)}
     # Whatever stands in the output by now came from a raw record below these ends.
     later = {span.partition: span for span in reader.spans(raw)}
-    dead = buried(reader, raw, group)
+    tries = tries_of(reader, raw, group)
     for span in ends:
-        tries = Tries(raw, span.partition, group, dead.get(span.partition, NONE), span.low)
-        count = Recount(edge, rules(), span.partition, span.high, tries)
+        held = Held(not span.low, not made[span.partition].low)
+        count = Recount(edge, rules(), span.partition, span.high, tries(span), held)
         count.take_raw(facts_only(reader.facts(later[span.partition])))
         count.take_out(facts_only(reader.facts(made[span.partition])))
         count.close()
@@ -147,28 +149,25 @@ def first_stage_edge(scope: Scope, raw: str, out: str, group: str, rules: Callab
 def stage_edges(scope: Scope) -> Iterator[StageEdge]:
     """What is made of prices and mentions."""
     reader, settings = scope.reader, scope.settings
-    calendar, matching = Calendar(settings.day_zone), partial(Matching, until=scope.until)
-    yield StageEdge(
-        reader,
-        (QUOTES,),
-        BARS,
-        "moodtape.bars",
-        lambda edge, number, lows: BarsAgain(edge, number, calendar, settings.quote_sources, lows, matching),
-    )
-    yield StageEdge(
-        reader,
-        (MENTIONS,),
-        SENTIMENT,
-        "moodtape.moods",
-        lambda edge, _, lows: MoodsAgain(edge, calendar, settings.post_sources, not lows[MENTIONS], matching=matching),
-    )
-    yield StageEdge(
-        reader,
-        (BARS, SENTIMENT),
-        CORRELATIONS,
-        "moodtape.correlations",
-        lambda edge, number, lows: CorrelationsAgain(edge, number, not (lows[BARS] or lows[SENTIMENT]), matching),
-    )
+    calendar = Calendar(settings.day_zone)
+
+    def matching(low: int) -> Callable[..., Matching[Any]]:
+        return partial(Matching, until=scope.until, headless=low > 0)
+
+    def bars(edge: Edge, number: int, lows: Mapping[str, int]) -> Judge:
+        return BarsAgain(edge, number, calendar, settings.quote_sources, lows, matching(lows[BARS]))
+
+    def moods(edge: Edge, _: int, lows: Mapping[str, int]) -> Judge:
+        whole = not lows[MENTIONS]
+        return MoodsAgain(edge, calendar, settings.post_sources, whole, matching=matching(lows[SENTIMENT]))
+
+    def correlations(edge: Edge, number: int, lows: Mapping[str, int]) -> Judge:
+        whole = not (lows[BARS] or lows[SENTIMENT])
+        return CorrelationsAgain(edge, number, whole, matching(lows[CORRELATIONS]))
+
+    yield StageEdge(reader, (QUOTES,), BARS, "moodtape.bars", bars)
+    yield StageEdge(reader, (MENTIONS,), SENTIMENT, "moodtape.moods", moods)
+    yield StageEdge(reader, (BARS, SENTIMENT), CORRELATIONS, "moodtape.correlations", correlations)
 
 
 def _draw_up(scope: Scope, stage: StageEdge) -> Edge:

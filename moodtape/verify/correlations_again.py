@@ -11,7 +11,6 @@ from schemas.records import Bar, Correlation, Sentiment
 from schemas.topics import BARS, MENTIONS, QUOTES, SENTIMENT
 
 from .account import Edge
-from .buckets import DAY, MICROS
 from .clockwork import Clockwork, Origin
 from .correlation_figures import (
     MOOD_INTERVAL,
@@ -59,7 +58,7 @@ class CorrelationsAgain:
         edge: what the findings go to.
         partition: its number.
         whole: whether both inputs' logs still begin with their first record. If not, correlations are not judged
-            until a full window of days after the first clock.
+            until a full window of bars after the first clock.
         matching: how what must be there is compared with what is there.
     """
 
@@ -88,8 +87,7 @@ class CorrelationsAgain:
         if record is None:
             self.edge.blame("altered", f"correlations.v1 offset {fact.offset} cannot be decoded: {fact.error}")
             return
-        if self._judged(record.event_time):
-            self._matching.find((*_key(record), record.revision), record, round_)
+        self._matching.find((*_key(record), record.revision), record, round_)
 
     def proceed(self) -> None:
         """Go on as far as both inputs allow."""
@@ -169,14 +167,10 @@ class CorrelationsAgain:
         while self._due and (until is None or self._due[0][0] <= until):
             end, interval, symbol = heappop(self._due)
             self._emitted = max(self._emitted, end)
-            if self._judged(end):
-                figures = figures_of(self._sheets[symbol], symbol, interval, end)
-                self._ready.extend((figure, sure) for figure in figures)
+            figures = figures_of(self._sheets[symbol], symbol, interval, end)
+            self._ready.extend((figure, sure) for figure in figures)
         if len(self._ready) >= AT_ONCE:
             self._tell()
-
-    def _judged(self, end: int) -> bool:
-        return self._whole or (self._first is not None and end >= self._first + 62 * DAY * MICROS)
 
     def _tell(self) -> None:
         ready, self._ready = self._ready, []
@@ -191,8 +185,10 @@ class CorrelationsAgain:
 
     def _explain(self, key: Key, record: Correlation | None) -> Verdict:
         """Whether a correlation (None: its absence) is what some part of what came late gives."""
-        symbol, interval, _, end, *_, revision = key
+        symbol, interval, width, end, *_, revision = key
         sheet, passed = self._sheets.get(symbol), self._clockwork.passed
+        if not self._whole and (sheet is None or not self._is_held(sheet, interval, end, width)):
+            return "unclear"
         if revision or sheet is None or end not in sheet.bars.get(interval, {}):
             return "wrong"
         if self._late.is_unclear(end):
@@ -203,6 +199,11 @@ class CorrelationsAgain:
         if any(self._is(key[:-1], record, figures_of(sheet, symbol, interval, end, way)) for way in ways):
             return "right"
         return "wrong" if ways else "unclear"
+
+    def _is_held(self, sheet: Sheet, interval: int, end: int, width: int) -> bool:
+        """Whether nothing of a window can have been removed."""
+        begin = sheet.reach(interval, end, width)
+        return begin is not None and self._first is not None and begin >= self._first
 
     def _is(self, key: Key, record: Correlation | None, figures: Sequence[Figure]) -> bool:
         """Whether a correlation, or its absence, is that of some windows."""

@@ -18,7 +18,7 @@ from .bars_again import BarsAgain
 from .buckets import Calendar
 from .correlations_again import CorrelationsAgain
 from .figures import Figure, figures
-from .letters import NONE, Tries, buried
+from .letters import Tries, tries_of
 from .matching import Hindsight
 from .moods_again import MoodsAgain
 from .reading import Fact, Span, TopicReader, in_step, require
@@ -90,16 +90,12 @@ def kinds(settings: Settings) -> Iterator[Kind]:
 
 def _look(reader: TopicReader, store: Store, kind: Kind) -> Edge:
     edge = Edge(f"{kind.table.name} against {' and '.join(kind.inputs)}")
-    dead = {topic: buried(reader, topic, kind.group) for topic in kind.inputs}
+    made = {topic: tries_of(reader, topic, kind.group) for topic in kind.inputs}
     spans = [span for topic in (*kind.inputs, kind.topic) for span in require(reader.spans(topic), topic)]
     for partition in sorted({span.partition for span in spans}):
         here = [span for span in spans if span.partition == partition]
         judge = kind.judge(edge, partition, {span.topic: span.low for span in here})
-        tries = {
-            span.topic: Tries(span.topic, partition, kind.group, dead[span.topic].get(partition, NONE), span.low)
-            for span in here
-            if span.topic in dead
-        }
+        tries = {span.topic: made[span.topic](span) for span in here if span.topic in made}
         _walk(reader, judge, here, tries, figures(store, kind.table, kind.record, partition))
         judge.settle(1, True)
     return edge

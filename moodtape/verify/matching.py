@@ -28,6 +28,9 @@ class _Odd(NamedTuple, Generic[Told]):
 
 Verdict = Literal["wrong", "right", "unclear"]
 MOST_ODD = 500
+HEAD = 1000
+END = 3
+"""Where the end of its bucket stands in the key of every figure."""
 FOREVER = 1 << 62
 
 
@@ -46,6 +49,8 @@ class Matching(Generic[Told]):
         explain: asked about a record that is not as expected, that nothing expects, or (None) that is expected and
             not there, before it is blamed.
         until: only what was, or had to be, known by then is blamed.
+        headless: the output's first records were removed, so what is not there may have been: of buckets that end
+            no later than those of the first thousand records, nothing is missed.
     """
 
     def __init__(
@@ -55,8 +60,10 @@ class Matching(Generic[Told]):
         spoken: Callable[[Key], str],
         explain: Callable[[Key, Any], Verdict] = lambda *_: "wrong",
         until: int = FOREVER,
+        headless: bool = False,
     ) -> None:
         self.edge, self._until = edge, until
+        self._head, self._removed_to = HEAD if headless else 0, FOREVER if headless else -FOREVER
         self._differing, self._spoken, self._explain = differing, spoken, explain
         self._expected: dict[Key, _Expected[Told]] = {}
         self._found: dict[Key, _Found] = {}
@@ -83,6 +90,7 @@ class Matching(Generic[Told]):
     def find(self, key: Key, record: Any, round_: int) -> None:
         """A figure stands in the output; what it follows from was read by the end of a round of that number."""
         self.edge.facts_out += self.judges(record)
+        self._see_head(record)
         expected = self._expected.pop(key, None)
         if expected is not None:
             self._compare(key, expected.told, record)
@@ -91,6 +99,12 @@ class Matching(Generic[Told]):
                 self.edge.blame("extra", f"{self._spoken(key)} stands twice in the topic")
         else:
             self._found[key] = _Found(record, round_)
+
+    def _see_head(self, record: Any) -> None:
+        if self._head:
+            end = record.event_time
+            self._removed_to = end if self._head == HEAD else max(self._removed_to, end)
+            self._head -= 1
 
     def settle(
         self,
@@ -110,7 +124,10 @@ class Matching(Generic[Told]):
             self._blame("altered", each.key, each.record, f": {', '.join(each.wrong)}", each.known)
         for key in [k for k, expected in self._expected.items() if expected.sure and must(k) and ripe(k)]:
             known = known_of(self._expected.pop(key).told)
-            self._blame("missing", key, None, " must be there and is not", known)
+            if key[END] <= self._removed_to:
+                self.edge.unjudged += 1
+            else:
+                self._blame("missing", key, None, " must be there and is not", known)
         for key in [k for k, found in self._found.items() if found.round <= round_ and ripe(k)]:
             record = self._found.pop(key).record
             self._blame("extra", key, record, ": nothing that went in gives it", record.known_time)

@@ -149,7 +149,7 @@ class Comparison:
                 if self._until == FOREVER and number[1] == 1 and fact.record is not None:
                     self._judge_record(partition, fact)
                 if judged:
-                    self._judge(partition, fact, row if found else None, excuse)
+                    self._judge(partition, fact, row if found else None, excuse, tries.may_be_dead(fact))
             elif row is not None and found:
                 self.stray(row)
             if found:
@@ -166,10 +166,11 @@ class Comparison:
         place = f"partition {row['topic_partition']} offset {row['topic_offset']}"
         self.edge.blame("extra", f"{_identity(row)}: a row that no record stands for, or a second one ({place})")
 
-    def _judge(self, partition: int, fact: Fact, row: Row | None, excused: bool) -> None:
+    def _judge(self, partition: int, fact: Fact, row: Row | None, excused: bool, doubtful: bool) -> None:
         record = fact.record
         if row is None:
-            if not excused:
+            self.edge.unjudged += doubtful and not excused
+            if not excused and not doubtful:
                 self.edge.blame("missing", f"{self._name(partition, fact)} has no row")
             return
         self.edge.facts_out += 1
@@ -179,12 +180,12 @@ class Comparison:
         wrong = differences(row, self._table.columns(record))
         if not wrong:
             return
-        doubtful = self._doubtful(record, row, wrong)
-        certain = [column for column in wrong if column not in doubtful]
+        excusable = self._doubtful(record, row, wrong)
+        certain = [column for column in wrong if column not in excusable]
         if certain:
             self.edge.blame("altered", f"{self._name(partition, fact)}: {', '.join(certain)}")
-        elif doubtful:
-            self._suspect(record, f"{self._name(partition, fact)}: {', '.join(doubtful)}")
+        elif excusable:
+            self._suspect(record, f"{self._name(partition, fact)}: {', '.join(excusable)}")
 
     def _judge_record(self, partition: int, fact: Fact) -> None:
         """Whether a record stands where it belongs, and once."""

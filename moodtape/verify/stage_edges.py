@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from schemas.deadletters import parse_redriven
+
 from .account import Edge
-from .letters import NONE, Tries, buried
+from .letters import Tries, tries_of
 from .reading import Fact, Heard, Span, TopicReader, facts_only, in_step, require
 
 Place = tuple[str, int]
@@ -103,12 +105,8 @@ class StageEdge:
         return self._judges[partition]
 
     def _tries(self, spans: Mapping[Place, Span]) -> dict[Place, Tries]:
-        dead = {topic: buried(self._reader, topic, self.group) for topic in self._inputs}
-        return {
-            (topic, number): Tries(topic, number, self.group, dead[topic].get(number, NONE), span.low)
-            for (topic, number), span in spans.items()
-            if topic in dead
-        }
+        made = {topic: tries_of(self._reader, topic, self.group) for topic in self._inputs}
+        return {place: made[span.topic](span) for place, span in spans.items() if span.topic in made}
 
     def _feed(self, judge: Judge, spans: Sequence[Span], tries: Mapping[Place, Tries], sure: bool) -> None:
         for part in in_step(spans):
@@ -116,7 +114,8 @@ class StageEdge:
                 entries = self._reader.facts(span)
                 if span.topic == self._output:
                     for fact in facts_only(entries):
-                        judge.find(fact, self._round)
+                        if parse_redriven(fact.headers) is None:  # else somebody who read it wants it again
+                            judge.find(fact, self._round)
                 else:
                     for entry in tries[span.topic, span.partition].folded(entries):
                         judge.take(span.topic, entry, sure)

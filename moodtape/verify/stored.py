@@ -7,7 +7,7 @@ from schemas.records import ScoredPost
 from schemas.topics import MENTIONS, POSTS, TOPICS
 
 from .account import Edge
-from .letters import NONE, SINK_GROUP, Tries, buried
+from .letters import SINK_GROUP, tries_of
 from .reading import Fact, Heard, Span, TopicReader, require
 from .rows import Comparison, Row
 from .tables import Store, Table, gone_with_author
@@ -35,7 +35,7 @@ class StoredEdges:
         """Account for every record of a topic and every live row of its table."""
         edge = Edge(f"{table.topic} -> {table.name}")
         spans, edge.notes = self._settle(table.topic, require(self._reader.spans(table.topic), table.topic))
-        dead = buried(self._reader, table.topic, SINK_GROUP)
+        tries = tries_of(self._reader, table.topic, SINK_GROUP)
         rows = PartitionedRows(self._store.rows(table.name, table.column_names, {}), spans)
         blanked: list[tuple[PostId, str]] = []
         comparison = Comparison(
@@ -47,9 +47,7 @@ class StoredEdges:
             if table.compacted:
                 facts = list(facts)
                 inside = _without_compacted(facts, inside)
-            given_up = dead.get(span.partition, NONE)
-            tries = Tries(table.topic, span.partition, SINK_GROUP, given_up, span.low)
-            comparison.walk(span.partition, facts, inside, tries)
+            comparison.walk(span.partition, facts, inside, tries(span))
         for row in rows.unfounded({s.partition: s.high for s in self._reader.spans(table.topic)}):
             comparison.stray(row)
         self._judge_blanked(edge, blanked)

@@ -58,6 +58,7 @@ class Corruption:
         log: changes the logs before they are written; what it returns must be named, too.
         foreign: what a producer of somebody else's writes at the end.
         sql: what somebody types into the database.
+        also: what another edge says of it.
     """
 
     what: str
@@ -67,6 +68,7 @@ class Corruption:
     log: Callable[[World], str | None] | None = None
     foreign: Callable[[World], Rows] | None = None
     sql: str = ""
+    also: str = ""
 
 
 def _first(world: World, topic: str, name: str, at: int = 0, **having: Any) -> tuple[list[Entry], int, Any]:
@@ -421,6 +423,7 @@ CORRUPTIONS = (
         "extra",
         S["NOFFSET"],
         sql=row("UPDATE {t} SET topic_offset = 100000 WHERE {where}", "mention", "NOFFSET"),
+        also="offset 100000 is stored",
     ),
     Corruption(
         "an author taken away",

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from infra.clock import to_rfc3339
 from infra.endpoints import Endpoints
 from infra.settings import Settings
 from moodtape.verify.accounting import verify
@@ -250,6 +251,12 @@ def test_the_commands_tell_and_exit(stored: Endpoints, environ: dict[str, str], 
     bad = run(["verify", "--wait", "0"], environ, tmp_path)
     assert bad.returncode == 1
     assert "GME" in json.dumps(json.loads(bad.stdout)["edges"])
+    watched = run(["verify", "--watch", "--passes", "1"], environ, tmp_path)
+    passed, summary = map(json.loads, watched.stdout.splitlines())
+    assert (watched.returncode, passed["pass"], summary["passes"], summary["ok"]) == (1, 1, 1, False)
+    assert any("GME" in problem for problem in summary["problems"])
+    before = run(["verify", "--wait", "0", "--as-of", to_rfc3339(FIRST)], environ, tmp_path)
+    assert (before.returncode, json.loads(before.stdout)["ok"]) == (0, True), before.stdout
     listed = json.loads(run(["dlq", "list", "--reason", "undecodable"], environ, tmp_path).stdout)
     assert listed["counts"] == [
         {"topic": "raw.quotes.v1.dlq", "reason": "undecodable", "count": 1, "states": {"waiting": 1}}

@@ -9,14 +9,18 @@ from typing import Any
 import pytest
 
 from moodtape.verify.account import Edge
-from moodtape.verify.matching import Matching
+from moodtape.verify.letters import NONE, SINK_GROUP, Tries
+from moodtape.verify.matching import FOREVER, Matching
 from moodtape.verify.reading import Fact, Heard, Span
+from moodtape.verify.rows import Comparison
 from moodtape.verify.stage_edges import StageEdge
 from schemas.codec import codec_for
-from schemas.topics import BARS, CORRELATIONS, SENTIMENT
+from schemas.topics import BARS, CORRELATIONS, QUOTES, SENTIMENT
 from streams.engine import core as core_module
 from tests.helpers.verified import INPUTS, PARTITIONS, entries, judge_of, lived, stages_of, verdict, world_of
 from tests.helpers.world import Worker, World
+from tests.unit.test_verify import TABLE, quote, raw, row
+from tests.unit.test_verify import facts as log_of
 
 FIGURES = (BARS, SENTIMENT, CORRELATIONS)
 GROUPS = {BARS: "moodtape.bars", SENTIMENT: "moodtape.moods", CORRELATIONS: "moodtape.correlations"}
@@ -154,3 +158,18 @@ def alter(which: Callable[[Any], bool], log: list[Fact]) -> list[Fact]:
 def last_of(which: Callable[[Any], bool], log: list[Fact]) -> int | None:
     """The offset of the last of some figures; None where there is none."""
     return max((fact.offset for fact in log if which(fact.record)), default=None)
+
+
+@pytest.mark.parametrize(("moment", "judged"), [(4, 0), (5, 1), (FOREVER, 1)])
+def test_rows_as_of_a_moment(moment: int, judged: int) -> None:
+    """A row that is missing, altered or of no record counts from the moment on at which the record was known."""
+    one = quote(raw(0, ingest=5))
+    for rows, trouble in (
+        ([], "missing"),
+        ([row(0, replace(one, price=9.0))], "altered"),
+        ([row(0, one), row(3, one)], "extra"),
+        ([row(0, replace(one, ingest_time=6))], "altered"),
+    ):
+        edge = Edge("quotes.v1 -> quote")
+        Comparison(edge, TABLE, until=moment).walk(0, log_of([one]), rows, Tries(QUOTES, 0, SINK_GROUP, NONE))
+        assert (getattr(edge, trouble), edge.facts_in) == (judged, judged)

@@ -54,8 +54,8 @@ class InstrumentTable:
             if rename.time:
                 self._before.setdefault(rename.symbol, rename)
         self.aliases: Mapping[str, str] = _aliases(self._by_symbol)
-        self.names: Mapping[str, str] = {**_listed_names(self._by_symbol), **self.aliases}
-        self.in_use = _in_use(self._by_symbol.values())
+        self.names: Mapping[str, str] = {**_listed_names(self._by_symbol, self.aliases), **self.aliases}
+        self.in_use = _in_use(self._by_symbol.values(), self._renamed)
         self.nicknames: Mapping[str, str] = _nicknames(self._by_symbol.values())
 
     def __len__(self) -> int:
@@ -136,9 +136,14 @@ def _renames(instruments: Iterable[Instrument]) -> Iterator[Rename]:
             yield Rename(former, instrument.symbol, from_rfc3339(f"{until}T00:00:00Z") if until else 0)
 
 
-def _in_use(instruments: Iterable[Instrument]) -> frozenset[str]:
-    """Symbols of the instruments that somebody gave an alias: of those that people talk about, and so write bare."""
-    return frozenset(instrument.symbol for instrument in instruments if instrument.aliases)
+def _in_use(instruments: Iterable[Instrument], renamed: Mapping[str, str]) -> frozenset[str]:
+    """Symbols of the instruments that somebody gave an alias, of those that people talk about; also former ones."""
+    found = {instrument.symbol for instrument in instruments if instrument.aliases}
+    news = found
+    while news:
+        news = {former for former, symbol in renamed.items() if symbol in news} - found
+        found |= news
+    return frozenset(found)
 
 
 def _nicknames(instruments: Iterable[Instrument]) -> dict[str, str]:
@@ -152,8 +157,16 @@ def _union(*parts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _ranked(by_symbol: Mapping[str, Instrument]) -> list[Instrument]:
-    """Who has the first claim to a name: US symbols, the shortest, the alphabet's first."""
-    return sorted(by_symbol.values(), key=lambda i: ("." in i.symbol, len(i.symbol), i.symbol))
+    """Who has the first claim to a name: by the market, then the shortest symbol, then the alphabet."""
+    return sorted(by_symbol.values(), key=lambda i: (_remoteness(i), len(i.symbol), i.symbol))
+
+
+def _remoteness(instrument: Instrument) -> int:
+    """0 for what trades on an exchange of the US, coins and indices, 1 abroad, 2 over the counter or nowhere known."""
+    if "." in instrument.symbol:
+        return 1
+    nowhere = instrument.exchange in (None, "OTC") and instrument.kind not in ("INDEX", "CRYPTO")
+    return 2 if nowhere else 0
 
 
 def _aliases(by_symbol: Mapping[str, Instrument]) -> dict[str, str]:
@@ -169,12 +182,16 @@ def _aliases(by_symbol: Mapping[str, Instrument]) -> dict[str, str]:
     return found
 
 
-def _listed_names(by_symbol: Mapping[str, Instrument]) -> dict[str, str]:
-    """Normal forms of the names that listings have, each to one symbol."""
+def _listed_names(by_symbol: Mapping[str, Instrument], aliases: Mapping[str, str]) -> dict[str, str]:
+    """Normal forms of the names that only listings have, each to one symbol; the full ones to that of the shortest.
+
+    Where the shortest is an alias, the full ones would only hide it in a text.
+    """
     found: dict[str, str] = {}
     for instrument in _ranked(by_symbol):
-        for name in names_of(instrument.name):
-            found.setdefault(name, instrument.symbol)
+        names = names_of(instrument.name) if instrument.kind != "DERIVED" else ()
+        if names and names[-1] not in aliases:
+            found.setdefault(names[0], found.setdefault(names[-1], instrument.symbol))
     found.pop("", None)
     return found
 

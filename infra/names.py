@@ -8,6 +8,7 @@ _LEGAL_FORMS = """
 limited ltd na nv oyj plc reit sa sab sca se spa tbk the trust
 """
 _LEGAL = frozenset(_LEGAL_FORMS.split())
+_SMALL = frozenset({"at", "by", "de", "for", "in", "la", "of", "on", "to"})
 # What listings write behind the name of the company.
 _SECURITY = re.compile(
     r"\s+-\s.*$"
@@ -62,6 +63,11 @@ def plain_name(name: str) -> str:
 def is_derived(name: str) -> bool:
     """Whether a listing's name is that of warrants, rights, units, preferred shares or notes of a company."""
     return _DERIVED.search(name) is not None
+
+
+def is_small(word: str) -> bool:
+    """Whether a word of a name's normal form may stand without a capital: legal forms, articles, prepositions."""
+    return word in _LEGAL or word in _SMALL
 
 
 def names_of(name: str) -> tuple[str, ...]:

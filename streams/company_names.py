@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from ahocorasick_rs import AhoCorasick, MatchKind
 
 from infra.instruments import InstrumentTable
+from infra.names import is_small
 
 from .rules import Found
 from .words import word_list
@@ -99,9 +100,13 @@ def _written(name: str) -> re.Pattern[str]:
 @lru_cache(4096)
 def _with_capitals(name: str) -> re.Pattern[str]:
     """Pattern of a name each of whose words has a capital, whatever stands between them."""
-    words = [rf"{re.escape(word[0].upper())}(?i:{re.escape(word[1:])})" for word in name.split()]
+    words = [f"(?i:{re.escape(word)})" if is_small(word) else _capital_word(word) for word in name.split()]
     together = r"\W{1,4}".join(words)
     return re.compile(rf"(?<![\w@$]){together}(?!\w)")
+
+
+def _capital_word(word: str) -> str:
+    return rf"{re.escape(word[0].upper())}(?i:{re.escape(word[1:])})"
 
 
 def _opens_sentence(text: str, start: int) -> bool:

@@ -14,7 +14,7 @@ _SUFFIXES = "|".join(sorted(by_suffix(), key=len, reverse=True))
 _PREFIX = "|".join(sorted(by_prefix(), key=len, reverse=True))
 _CASHTAG = re.compile(
     rf"\$([A-Za-z]{{1,5}}(?![A-Za-z0-9])|\d{{4,6}}(?=\.[A-Za-z])|[A-Z0-9]{{2,12}}(?=\.(?:{_LONG_SUFFIX})(?![A-Za-z0-9])))"
-    r"(?:[.\-_]([A-Za-z]{1,3}))?(?![A-Za-z0-9_])"
+    r"(?:[.\-_]([A-Za-z]{1,3}))?(?!\w)"
 )
 # People write Nasdaq and nyse as they like; "American" and the like are what the exchanges call their parts.
 _PREFIXED = re.compile(
@@ -37,6 +37,8 @@ _CAPITALS = re.compile(r"[A-Z]{2,}")
 _LOWER = re.compile(r"[a-z]")
 # "12 $M", "in $bn": a unit of money.
 _UNITS = frozenset({"K", "M", "B", "T", "MM", "MN", "BN", "TN", "MIL"})
+# Of shares, and F of futures: "$BBD.B" is another company than "$BBD", and "$ES_F" no company at all.
+_CLASSES = frozenset({"A", "B", "C", "F"})
 # "$hit" and "$ex" are no cashtags.
 _SPELT = frozenset({"hit", "ex"})
 _AMOUNT = re.compile(r"(?:\d\s?|\b(?:[Ii]n|[Oo]f|US|per)\s?\(?)$")
@@ -101,14 +103,16 @@ class Symbols:
             found = self._with_suffix(symbol, suffix)
             if found is not None:
                 return found
+        if suffix and suffix.upper() in _CLASSES:
+            return Found(f"{symbol}-{suffix}", "cashtag_unknown") if base.isupper() else None
         if symbol in self._table.nicknames:
             return Found(self._table.nicknames[symbol], "cashtag")
         if symbol in self._table:
             return Found(symbol, "cashtag")
         if not (base.isalpha() and base.isupper()):
             return None
-        is_class = suffix is not None and len(suffix) == 1 and suffix.isupper()
-        return Found(f"{symbol}-{suffix}" if is_class else symbol, "cashtag_unknown")
+        letter = suffix is not None and len(suffix) == 1 and suffix.isupper()
+        return Found(f"{symbol}-{suffix}" if letter else symbol, "cashtag_unknown")
 
     def _with_suffix(self, symbol: str, suffix: str) -> Found | None:
         end = suffix.upper()

@@ -128,6 +128,16 @@ def test_everything_listed_ships(table: InstrumentTable) -> None:
     assert len(bare) < 60, bare
 
 
+def test_the_home_exchange_has_a_name_before_the_counter(table: InstrumentTable) -> None:
+    """A company of London is found there, not at its symbol over the counter; one of New York in New York."""
+    assert [table.symbol_of(name) for name in ("tesco", "alibaba", "toyota")] == ["TSCO.L", "BABA", "TM"]
+
+
+def test_a_former_symbol_of_what_is_in_use_is_in_use(table: InstrumentTable) -> None:
+    """CBS became VIAC, then PARA, then PSKY; all may be written bare."""
+    assert {"CBS", "VIAC", "PARA", "PSKY", "UTX", "RTX"} <= table.in_use
+
+
 def test_cashtags_of_coins_and_indices_have_nicknames(table: InstrumentTable) -> None:
     """BTC is the coin, not the fund of that symbol; SPX is the index."""
     assert {name: table.nicknames[name] for name in ("BTC", "ETH", "SPX")} == {

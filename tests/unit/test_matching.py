@@ -51,6 +51,7 @@ def found(text: str, *tagged: str, at: int | None = None) -> dict[str, str]:
         ("Oracle And Tesla Sign A Deal", {"ORCL": "name_capital", "TSLA": "name"}),
         ("johnson &amp; johnson, AT&amp;T", {"JNJ": "name", "T": "name"}),
         ("$AAPL, $MSFT/$GME", {"AAPL": "cashtag", "MSFT": "cashtag", "GME": "cashtag"}),
+        ("$BRK.C and $es_f, $ES_F", {"BRK-C": "cashtag_unknown", "ES-F": "cashtag_unknown"}),
         ("$BTC over $SPX, $eth too", {"BTC-USD": "cashtag", "^GSPC": "cashtag", "ETH-USD": "cashtag"}),
         ("$005930.KS and $RELIANCE.NS", {"005930.KS": "exchange", "RELIANCE.NS": "exchange"}),
         ("$ZZOOT.NS of another market", {"ZZOOT.NS": "exchange_unknown"}),

@@ -21,6 +21,7 @@ SECOND = 1_000_000
 LATE = 2 * 3600 * SECOND
 AHEAD = 300 * SECOND
 SCORED_CHARACTERS = 2000
+READ_CHARACTERS = 50_000  # longer than the longest post of any source
 _KEPT_TEXTS = 1024
 
 
@@ -42,7 +43,7 @@ class PostsFold(Fold):
     event time, or one with the same text, symbols and ``deleted``. A symbol that the last revision named and this one
     does not gets a Mention with ``deleted``.
 
-    Flags: ``late``; ``foreign`` (not scored for its language), ``long`` (only the first 2,000 characters were scored),
+    Flags: ``late``; ``foreign`` (not scored for its language), ``long`` (only the first 2,000 characters were scored, and only 50,000 read),
     ``crowded`` (64 instruments, the surest, were kept).
     """
 
@@ -64,7 +65,7 @@ class PostsFold(Fold):
         texts: dict[str, None] = {}
         for record in records:
             mentions = () if record.deleted else self._mentions(record)
-            if mentions and is_scored_language(language_of(normalise(record.text), record.language)):
+            if mentions and is_scored_language(language_of(_plain(record), record.language)):
                 texts[scored_text(record)] = None
                 texts.update(dict.fromkeys(self._own(record, mentions).values()))
         return [text for text in texts if text]
@@ -90,7 +91,7 @@ class PostsFold(Fold):
         return self._emits(record, mentions, gone, watermark, answers)
 
     def _mentions(self, record: RawPost) -> tuple[PostMention, ...]:
-        return self._matcher.find(record.text, record.symbols, record.event_time)
+        return self._matcher.find(record.text[:READ_CHARACTERS], record.symbols, record.event_time)
 
     def _own(self, record: RawPost, mentions: Sequence[PostMention]) -> Mapping[str, str]:
         """What the post says of each instrument apart; without those that it does not tell apart."""
@@ -191,9 +192,13 @@ def flags_of(
     return flags
 
 
+def _plain(record: RawPost) -> str:
+    return normalise(record.text[:READ_CHARACTERS])
+
+
 def find_out(record: RawPost) -> Finding:
     """Language, likeness to spam, fingerprint and keywords of a post's text."""
-    text = normalise(record.text)
+    text = _plain(record)
     words = keywords(words_of(text))
     return Finding(language_of(text, record.language), spam_score(text, record), fingerprint(text), words)
 

@@ -43,8 +43,8 @@ class PostsFold(Fold):
     event time, or one with the same text, symbols and ``deleted``. A symbol that the last revision named and this one
     does not gets a Mention with ``deleted``.
 
-    Flags: ``late``; ``foreign`` (not scored for its language), ``long`` (only the first 2,000 characters were scored, and only 50,000 read),
-    ``crowded`` (64 instruments, the surest, were kept).
+    Flags: ``late``; ``foreign`` (not scored for its language), ``long`` (scored by the first 2,000 characters,
+    only 50,000 read), ``crowded`` (64 instruments, the surest, were kept).
     """
 
     def __init__(self, matcher: Matcher, without_posts: Collection[str] = ("yahoo", "finnhub")) -> None:

@@ -21,6 +21,7 @@ SECOND = 1_000_000
 LATE = 2 * 3600 * SECOND
 AHEAD = 300 * SECOND
 SCORED_CHARACTERS = 2000
+READ_CHARACTERS = 50_000  # longer than the longest post of any source
 _KEPT_TEXTS = 1024
 
 
@@ -42,8 +43,9 @@ class PostsFold(Fold):
     event time, or one with the same text, symbols and ``deleted``. A symbol that the last revision named and this one
     does not gets a Mention with ``deleted``.
 
-    Flags: ``late``; ``foreign`` (not scored for its language), ``long`` (only the first 2,000 characters were scored),
-    ``crowded`` (64 instruments, the surest, were kept), ``unsure_mention`` (it names another, but not surely enough).
+    Flags: ``late``; ``foreign`` (not scored for its language), ``long`` (scored by the first 2,000 characters,
+    only 50,000 read), ``crowded`` (64 instruments, the surest, were kept), ``unsure_mention`` (it names another, but
+    not surely enough).
     """
 
     def __init__(self, matcher: Matcher, without_posts: Collection[str] = ("yahoo", "finnhub")) -> None:
@@ -64,7 +66,7 @@ class PostsFold(Fold):
         texts: dict[str, None] = {}
         for record in records:
             mentions = self._judged(record).mentions
-            if mentions and is_scored_language(language_of(normalise(record.text), record.language)):
+            if mentions and is_scored_language(language_of(_plain(record), record.language)):
                 texts[scored_text(record)] = None
                 texts.update(dict.fromkeys(self._own(record, mentions).values()))
         return [text for text in texts if text]
@@ -92,7 +94,8 @@ class PostsFold(Fold):
     def _judged(self, record: RawPost) -> Judged:
         if record.deleted:
             return NOTHING
-        return self._matcher.judge(record.text, record.symbols, record.event_time, record.community)
+        text = record.text[:READ_CHARACTERS]
+        return self._matcher.judge(text, record.symbols, record.event_time, record.community)
 
     def _own(self, record: RawPost, mentions: Sequence[PostMention]) -> Mapping[str, str]:
         """What the post says of each instrument apart; without those that it does not tell apart."""
@@ -201,9 +204,13 @@ def flags_of(record: RawPost, finding: Finding, judged: Judged, watermark: int |
     return flags
 
 
+def _plain(record: RawPost) -> str:
+    return normalise(record.text[:READ_CHARACTERS])
+
+
 def find_out(record: RawPost) -> Finding:
     """Language, likeness to spam, fingerprint and keywords of a post's text."""
-    text = normalise(record.text)
+    text = _plain(record)
     words = keywords(words_of(text))
     return Finding(language_of(text, record.language), spam_score(text, record), fingerprint(text), words)
 

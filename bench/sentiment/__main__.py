@@ -1,6 +1,6 @@
-"""``python -m bench.sentiment speed|languages``: what a score costs, and what the language gate lets through.
+"""``python -m bench.sentiment speed|languages|copies|hostile``: what scores cost, what the gates let through.
 
-``speed`` needs transformers, torch, onnx and onnxruntime (``requirements-finbert.lock``); ``languages`` needs nothing.
+``speed`` needs transformers, torch, onnx and onnxruntime (``requirements-finbert.lock``), the others nothing.
 """
 
 import time
@@ -16,6 +16,9 @@ from streams.scoring.sets import labelled
 from streams.text import is_scored_language, language_of, normalise
 
 from .contenders import contenders
+from .copies import planted_copies
+from .folding import folded
+from .hostile import HOSTILE
 from .other_languages import SENTENCES
 from .workloads import workloads
 
@@ -91,6 +94,28 @@ def languages() -> None:
         click.echo(f"{language}: {through} of {len(said)} scored, {said.count(language)} named rightly")
         missed, total = missed + through, total + len(said)
     click.echo(f"posts of other languages scored: {missed} of {total} ({missed / total:.1%})")
+
+
+@main.command()
+def hostile() -> None:
+    """What texts made to cost much cost: matching, scoring by the light model and folding, beside plain posts."""
+    plain = [text for text, _ in labelled("twitter", load_settings().sets_dir, 1000)]
+    for name, texts in {"plain posts": plain, **{name: [text] for name, text in HOSTILE.items()}}.items():
+        cost, out = folded(texts)
+        flags = ", ".join(out.flags) or "-"
+        click.echo(f"{name:<24} {1e3 * cost / len(texts):8.2f} CPU-ms a post; {len(out.mentions)} mentions; {flags}")
+
+
+@main.command()
+@click.option("--crowd", default=200_000, show_default=True, help="Different fingerprints of one bucket.")
+@click.option("--planted", default=5000, show_default=True, help="Copies planted at each distance.")
+def copies(crowd: int, planted: int) -> None:
+    """Near copies planted at a known distance among fingerprints that are none: how many are found."""
+    for distance in range(7):
+        found, seconds = planted_copies(crowd, planted, distance)
+        click.echo(
+            f"{distance} bits: {found} of {planted} dropped; {crowd + planted} fingerprints in {seconds:.1f} CPU-s"
+        )
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import product
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.sentiment.hostile import HOSTILE
 from infra.errors import PoisonError
 from infra.instruments import InstrumentTable
 from infra.metrics import POSTS_FLAGGED
@@ -118,20 +118,6 @@ def test_posts_of_other_languages_are_kept_unscored(fields: dict[str, Any], lang
     assert (out.language, out.sentiment is not None, mention.score is not None) == (language, scored, scored)
     assert out.flags == mention.flags == (() if scored else ("foreign",))
     assert counted._value.get() - before == (not scored)
-
-
-HOSTILE = {
-    "binary": bytes(range(256)).decode("latin-1") * 40 + " tesla",
-    "a megabyte": "tesla falls. " * 80_000,
-    "a megabyte of nothing": " \n" * 500_000 + "tesla",
-    "a megabyte of marks": "tesla " + "!?.;|-" * 170_000,
-    "right to left": "\u202etesla \u202b" + "מניה " * 50,
-    "zalgo": "t\u0300\u0301" + "e\u0336\u0489\u035f" * 400 + " $TSLA",
-    "only emoji": "🚀💎🙌" * 500,
-    "ten thousand cashtags": " ".join("$" + "".join(letters) for letters in product("QWXZJKVYBH", repeat=4)),
-    "half a surrogate": "tesla \ud83d falls",
-    "null characters": "\0tesla\0 falls\0",
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", HOSTILE)

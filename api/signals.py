@@ -10,7 +10,7 @@ from .series import Series, make_series
 PATTERN_BARS = 1_000
 """Bars of each instrument that patterns are looked for in."""
 
-MOST_SYMBOLS = 100
+MOST_SYMBOLS = 50
 """Instruments that are looked at where none is asked for."""
 
 

@@ -265,7 +265,10 @@ def _mean_mood(stretch: Sequence[Sentiment]) -> float:
     weights = [m.positive + m.negative + m.neutral for m in stretch]
     if sum(weights) == 0:
         return float("nan")
-    return float(np.dot([0.0 if m.score is None else m.score for m in stretch], weights) / sum(weights))
+    total = 0.0  # left to right, as the contract has it: another order may part two moods that are equal, or join two
+    for sentiment, weight in zip(stretch, weights, strict=True):
+        total += 0.0 if sentiment.score is None else sentiment.score * weight
+    return total / sum(weights)
 
 
 def _four(bar: Bar, window: int, mood: Floats, buzz: Floats, change: Floats, known: int) -> list[Correlation]:

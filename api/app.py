@@ -19,6 +19,7 @@ from . import correlation, health, overview, problems, registry, sentiment, stoc
 from .ages import Ages
 from .desk import Desk
 from .directory import Directory
+from .forecasts import Forecasts
 from .gate import Gate
 from .paging import Cursors
 from .secret import cursor_secret
@@ -87,6 +88,7 @@ def make_desk(settings: Settings, endpoints: Endpoints, now: Now) -> Desk:
         directory=Directory(store, now, _instruments),
         cursors=Cursors(cursor_secret(settings)),
         grid=Grid(settings.day_zone),
+        forecasts=Forecasts(),
         now=now,
     )
 

@@ -1,16 +1,20 @@
-"""Mood against price, over the last bars of an instrument."""
+"""Mood against price: over the last bars of an instrument, in patterns, and in what may come next."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
-from infra.clock import from_datetime, to_rfc3339
+from infra.clock import from_datetime, to_datetime, to_rfc3339
 
 from .ages import is_stale
 from .desk import CachedRoute, Serving, require_key
+from .forecast import LOOK_BACK
+from .patterns import rank
 from .problems import described
-from .queries import CorrelationQuery, Symbol, moment
+from .queries import CorrelationQuery, PatternsQuery, PredictionsQuery, Symbol, moment
 from .shapes import CorrelationShape, PairShape
+from .signal_shapes import PatternsShape, PredictionShape, pattern_item, prediction_shape
+from .signals import MOST_SYMBOLS, evidence_of, series_of
 from .store import Row
 
 router = APIRouter(
@@ -37,6 +41,37 @@ async def sentiment(symbol: Symbol, query: Annotated[CorrelationQuery, Query()],
         **await desk.store.origin(known, query.interval, first["event_time"]),
     }
     return told.model_copy(update=more)
+
+
+@router.get("/patterns", responses=described(401, 404, 422))
+async def patterns(query: Annotated[PatternsQuery, Query()], desk: Serving) -> PatternsShape:
+    """Where mood and price show a pattern, and which way the next bar went after it before."""
+    if query.symbol is not None:
+        symbols = [await desk.resolve(query.symbol)]
+    else:
+        symbols = await desk.store.talked_about(MOST_SYMBOLS, moment(query.as_of))
+    each = [await evidence_of(desk, symbol, query.interval, query.as_of) for symbol in symbols]
+    found = [item for items in each for item in items]
+    return PatternsShape(
+        interval=query.interval,
+        items=[pattern_item(item) for item in rank(found, query.limit)],
+        symbols_looked_at=sum(map(bool, each)),
+        tests=sum(item.p_value is not None for item in found),
+        status="ok" if found else "no_data",
+    )
+
+
+@router.get("/predictions", responses=described(401, 404, 422))
+async def predictions(query: Annotated[PredictionsQuery, Query()], desk: Serving) -> PredictionShape:
+    """Which way the next bar may go, with how good such forecasts were on the bars before."""
+    known = await desk.resolve(query.symbol)
+    series = await series_of(desk, known, query.interval, LOOK_BACK, query.as_of)
+    told = await desk.forecasts.of(series, query.interval)
+    shape = prediction_shape(known, query.interval, told)
+    if told is None:
+        return shape
+    origin = await desk.store.origin(known, query.interval, to_datetime(told.event_time))
+    return shape.model_copy(update=origin)
 
 
 def pair_fields(row: Row) -> dict[str, Any]:

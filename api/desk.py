@@ -16,6 +16,7 @@ from infra.settings import Settings
 
 from .ages import Ages
 from .directory import Directory
+from .forecasts import Forecasts
 from .paging import Cursors
 from .problems import Problem
 from .queries import Span
@@ -36,6 +37,7 @@ class Desk:
     directory: Directory
     cursors: Cursors
     grid: Grid
+    forecasts: Forecasts
     now: Now
 
     async def resolve(self, text: str) -> str:

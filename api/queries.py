@@ -54,9 +54,10 @@ def _moment(value: Any) -> Any:
 
 
 Moment = Annotated[int, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+NOTATION = r"^[A-Za-z0-9.^=&_-]+$"
 Symbol = Annotated[
     str,
-    Path(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9.^=&_-]+$", description="Yahoo's notation, any case."),
+    Path(min_length=1, max_length=32, pattern=NOTATION, description="Yahoo's notation, any case."),
 ]
 AsOf = Annotated[
     Moment | None, Field(default=None, description="Answer with what was known then: known_time <= as_of.")
@@ -177,6 +178,25 @@ class CorrelationQuery(CurrentQuery):
     """Which window."""
 
     window: int = Field(default=60, ge=2, le=10_000, description="Bars in the window: 60 or 390 (86400 s: 60).")
+
+
+class PatternsQuery(CurrentQuery):
+    """Which instrument, else the most talked-about."""
+
+    symbol: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=32,
+        pattern=NOTATION,
+        description="One instrument; unset = those that were most talked about in the newest day.",
+    )
+    limit: int = Field(default=20, ge=1, le=100, description="Most items of the answer.")
+
+
+class PredictionsQuery(CurrentQuery):
+    """Which instrument."""
+
+    symbol: str = Field(min_length=1, max_length=32, pattern=NOTATION)
 
 
 class OverviewQuery(Query):

@@ -106,6 +106,34 @@ cross join lateral (
     order by event_time desc, revision desc limit 1) c
 order by c.symbol, c.status = 'OK' desc, c.p_best nulls last, c.n desc, c."interval", c."window"
 """
+_RECENT_BARS: LiteralString = """
+select event_time, start, known_time, return_log, volatility20 from bar
+where symbol = %(symbol)s and "interval" = %(interval)s and replay = %(replay)s
+  and event_time <= coalesce(%(as_of)s::timestamptz, 'infinity')
+  and known_time <= coalesce(%(as_of)s::timestamptz, 'infinity')
+  and event_time >= (
+    select min(event_time) from (
+        select distinct event_time from bar
+        where symbol = %(symbol)s and "interval" = %(interval)s and replay = %(replay)s
+          and event_time <= coalesce(%(as_of)s::timestamptz, 'infinity')
+          and known_time <= coalesce(%(as_of)s::timestamptz, 'infinity')
+        order by event_time desc limit %(bars)s) newest)
+order by event_time, revision
+"""
+_RECENT_MOODS: LiteralString = """
+select event_time, known_time, score, mentions, positive, negative, neutral, buzz_z from sentiment
+where symbol = %(symbol)s and "interval" = %(interval)s and replay = %(replay)s
+  and event_time > %(after)s and event_time <= %(to)s
+  and known_time <= coalesce(%(as_of)s::timestamptz, 'infinity')
+order by event_time, revision
+"""
+_RECENT_LEADS: LiteralString = """
+select event_time, known_time, status, best_lag, p_best, r_by_lag[array_position(lags, best_lag)] as r from correlation
+where symbol = %(symbol)s and "interval" = %(interval)s and "window" = 60 and replay = %(replay)s
+  and pair = 'MOOD_RETURN' and method = 'PEARSON' and event_time > %(after)s and event_time <= %(to)s
+  and known_time <= coalesce(%(as_of)s::timestamptz, 'infinity')
+order by event_time, revision
+"""
 _ORIGIN: LiteralString = """
 select (select source from bar
         where symbol = %(symbol)s and "interval" = %(interval)s and replay = %(replay)s and event_time <= %(at)s
@@ -133,8 +161,12 @@ where "interval" = %(interval)s and "window" = %(window)s and replay = %(replay)
 _TALKED: LiteralString = """
 select symbol from sentiment
 where "interval" = 3600 and replay = %(replay)s
+  and event_time <= coalesce(%(as_of)s::timestamptz, 'infinity')
+  and known_time <= coalesce(%(as_of)s::timestamptz, 'infinity')
   and event_time > (select max(event_time) - interval '1 day' from sentiment
-                    where "interval" = 3600 and replay = %(replay)s)
+                    where "interval" = 3600 and replay = %(replay)s
+                      and event_time <= coalesce(%(as_of)s::timestamptz, 'infinity')
+                      and known_time <= coalesce(%(as_of)s::timestamptz, 'infinity'))
 group by symbol order by sum(mentions) desc, symbol limit %(limit)s
 """
 _QUOTED: LiteralString = """
@@ -287,9 +319,21 @@ class Store:
         rows = await self._rows(statements[table], **key)
         return rows[0] if rows else None
 
-    async def talked_about(self, limit: int) -> list[str]:
+    async def recent_bars(self, symbol: str, interval: int, bars: int, as_of: datetime | None) -> list[Row]:
+        """All revisions of the newest ``bars`` bars, by (event_time, revision)."""
+        return await self._rows(_RECENT_BARS, symbol=symbol, interval=interval, bars=bars, as_of=as_of)
+
+    async def recent_moods(self, symbol: str, interval: int, **span: datetime | None) -> list[Row]:
+        """All revisions of the moods in (after, to], known by ``as_of``, by (event_time, revision)."""
+        return await self._rows(_RECENT_MOODS, symbol=symbol, interval=interval, **span)
+
+    async def recent_leads(self, symbol: str, interval: int, **span: datetime | None) -> list[Row]:
+        """Best lags of mood and return over 60 bars, of the correlations in (after, to], likewise."""
+        return await self._rows(_RECENT_LEADS, symbol=symbol, interval=interval, **span)
+
+    async def talked_about(self, limit: int, as_of: datetime | None = None) -> list[str]:
         """Symbols by mentions in the newest day, most first."""
-        return [row["symbol"] for row in await self._rows(_TALKED, limit=limit)]
+        return [row["symbol"] for row in await self._rows(_TALKED, limit=limit, as_of=as_of)]
 
     async def quoted(self, limit: int) -> list[str]:
         """Symbols with quotes, in their order."""

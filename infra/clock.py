@@ -16,7 +16,7 @@ def now_micros() -> int:
 
 def to_datetime(micros: int) -> datetime:
     """Exact UTC datetime of microseconds since 1970."""
-    return _EPOCH + timedelta(microseconds=micros)
+    return _EPOCH + timedelta(0, 0, micros)
 
 
 def from_datetime(moment: datetime) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from schemas.codec import DecodeError, codec_for
 from schemas.records import Instrument
@@ -12,6 +12,7 @@ from .errors import ServiceUnavailable
 from .kafka import consumer_config, plain_producer
 
 _WAIT_SECONDS = 15.0
+_COMMIT_SECONDS = 60.0
 
 
 def loaded_instruments(bootstrap: str) -> Mapping[str, Instrument]:
@@ -59,22 +60,25 @@ def _take(found: dict[str, Instrument], key: bytes | None, value: bytes | None) 
 
 
 def publish_instruments(bootstrap: str, instruments: Iterable[Instrument]) -> int:
-    """Write those instruments to the topic that it does not hold in this form yet; returns how many.
+    """Write those instruments to the topic that it does not hold in this form yet, all or none; returns how many.
 
     Raises:
         ServiceUnavailable: Kafka does not answer, or the topic is not there.
     """
     held = loaded_instruments(bootstrap)
     news = [instrument for instrument in instruments if held.get(instrument.symbol) != instrument]
-    codec, failed = codec_for(INSTRUMENTS), []
-    producer = plain_producer(bootstrap)
-    for instrument in news:
-        producer.produce(
-            INSTRUMENTS,
-            codec.encode(instrument),
-            instrument.symbol.encode(),
-            on_delivery=lambda error, _: failed.append(error) if error else None,
-        )
-    if producer.flush(_WAIT_SECONDS) or failed:
-        raise ServiceUnavailable(f"{INSTRUMENTS}: Kafka did not take all instruments ({failed[:1]}); run it again")
+    if news:
+        try:
+            _write(plain_producer(bootstrap, **{"transactional.id": "moodtape.instruments"}), news)
+        except KafkaException as error:
+            raise ServiceUnavailable(f"{INSTRUMENTS}: nothing was written: {error}; run it again") from None
     return len(news)
+
+
+def _write(producer: Producer, instruments: Iterable[Instrument]) -> None:
+    codec = codec_for(INSTRUMENTS)
+    producer.init_transactions(_WAIT_SECONDS)
+    producer.begin_transaction()
+    for instrument in instruments:
+        producer.produce(INSTRUMENTS, codec.encode(instrument), instrument.symbol.encode())
+    producer.commit_transaction(_COMMIT_SECONDS)

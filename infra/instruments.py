@@ -4,33 +4,59 @@ Two sources, the second over the first: what is shipped (:mod:`infra.shipped`) a
 which ``moodtape instruments load`` fills.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from schemas.records import Instrument
 
+from .clock import from_rfc3339
 from .instrument_topic import loaded_instruments
 from .names import names_of, normal_name
-from .shipped import Rename, shipped_instruments, shipped_renames
+from .shipped import shipped_instruments
 
-__all__ = ["InstrumentTable", "Rename", "load_instruments", "shipped_instruments", "shipped_table"]
+__all__ = ["InstrumentTable", "load_instruments", "shipped_instruments", "shipped_table"]
+
+_NEVER = 1 << 62
+_NICKNAME = re.compile(r"[a-z]{2,5}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """From ``time`` (microseconds UTC) on the instrument ``former`` is traded as ``symbol``."""
+
+    former: str
+    symbol: str
+    time: int
 
 
 class InstrumentTable:
     """Looks symbols and names up; never changes.
 
     Args:
-        instruments: later ones replace earlier ones of the same symbol; aliases and former symbols add up.
-        renames: with dates, so that a name finds the symbol that was valid at the time.
+        instruments: later ones replace earlier ones of the same symbol; aliases and former symbols add up. Where a
+            former symbol has a date, a name finds the symbol that was valid at the time.
+
+    Attributes:
+        aliases: normal form of every name in use -> symbol.
+        names: the same, and below it the names that listings have.
+        in_use: symbols with an alias.
+        nicknames: what coins and indices are called in cashtags, in capitals -> symbol.
     """
 
-    def __init__(self, instruments: Iterable[Instrument], renames: Iterable[Rename] = ()) -> None:
+    def __init__(self, instruments: Iterable[Instrument]) -> None:
         self._by_symbol = _merged(instruments)
-        self._renamed = {rename.former: rename for rename in renames}
+        self._renamed: dict[str, str] = {}
         self._before: dict[str, Rename] = {}
-        for rename in self._renamed.values():
-            self._before.setdefault(rename.symbol, rename)
-        self.names: Mapping[str, str] = _names(self._by_symbol)
+        for rename in _renames(self._by_symbol.values()):
+            self._renamed[rename.former] = rename.symbol
+            if rename.time:
+                self._before.setdefault(rename.symbol, rename)
+        self.aliases: Mapping[str, str] = _aliases(self._by_symbol)
+        self.names: Mapping[str, str] = {**_listed_names(self._by_symbol, self.aliases), **self.aliases}
+        self.in_use = _in_use(self._by_symbol.values(), self._renamed)
+        self.nicknames: Mapping[str, str] = _nicknames(self._by_symbol.values())
 
     def __len__(self) -> int:
         return len(self._by_symbol)
@@ -42,11 +68,15 @@ class InstrumentTable:
         """Whether a symbol stands, or stood, for an instrument."""
         return symbol in self
 
+    def symbols(self) -> frozenset[str]:
+        """All that stand, or stood, for an instrument."""
+        return frozenset((*self._by_symbol, *self._renamed))
+
     def get(self, symbol: str) -> Instrument | None:
         """The instrument of a symbol, also of one that it bore before a rename."""
         found = self._by_symbol.get(symbol)
         if found is None and symbol in self._renamed:
-            return self.get(self._renamed[symbol].symbol)
+            return self._by_symbol.get(self._renamed[symbol])
         return found
 
     def instruments(self) -> list[Instrument]:
@@ -60,9 +90,11 @@ class InstrumentTable:
 
     def symbol_at(self, symbol: str, at: int | None) -> str:
         """The symbol under which today's ``symbol`` was traded at a time: META of May 2022 was FB."""
-        rename = self._before.get(symbol)
-        while at is not None and rename is not None and at < rename.time:
-            symbol, rename = rename.former, self._before.get(rename.former)
+        rename, last = self._before.get(symbol), _NEVER
+        # Each rename is earlier than the one after it, so that symbols which were given back end the way.
+        while at is not None and rename is not None and at < rename.time < last:
+            symbol, last = rename.former, rename.time
+            rename = self._before.get(symbol)
         return symbol
 
 
@@ -75,39 +107,98 @@ def _merged(instruments: Iterable[Instrument]) -> dict[str, Instrument]:
 
 
 def _over(old: Instrument, new: Instrument) -> Instrument:
-    names = (old.name,) if new.name and old.name and old.name != new.name else ()
+    # A listing read again calls the same company a little otherwise; only of names in use the old one stays in use.
+    names = (old.name,) if old.aliases and new.name and old.name and old.name != new.name else ()
+    former = dict(_former(old))
+    for symbol, until in _former(new):
+        former[symbol] = until or former.get(symbol, "")
     return replace(
         new,
         name=new.name or old.name,
         exchange=new.exchange or old.exchange,
         currency=new.currency or old.currency,
-        former_symbols=_union(old.former_symbols, new.former_symbols),
+        calendar=new.calendar or old.calendar,
+        kind=old.kind if new.kind == "UNKNOWN" else new.kind,
+        former_symbols=tuple(former),
+        former_until=tuple(former.values()),
         aliases=_union(old.aliases, new.aliases, names),
     )
+
+
+def _former(instrument: Instrument) -> list[tuple[str, str]]:
+    """Former symbols with their dates; records from before there were dates have none."""
+    return list(zip_longest(instrument.former_symbols, instrument.former_until, fillvalue=""))
+
+
+def _renames(instruments: Iterable[Instrument]) -> Iterator[Rename]:
+    for instrument in instruments:
+        for former, until in _former(instrument):
+            yield Rename(former, instrument.symbol, from_rfc3339(f"{until}T00:00:00Z") if until else 0)
+
+
+def _in_use(instruments: Iterable[Instrument], renamed: Mapping[str, str]) -> frozenset[str]:
+    """Symbols of the instruments that somebody gave an alias, of those that people talk about; also former ones."""
+    found = {instrument.symbol for instrument in instruments if instrument.aliases}
+    news = found
+    while news:
+        news = {former for former, symbol in renamed.items() if symbol in news} - found
+        found |= news
+    return frozenset(found)
+
+
+def _nicknames(instruments: Iterable[Instrument]) -> dict[str, str]:
+    """What coins and indices are called in cashtags -> symbol: ``BTC`` is ``BTC-USD``, ``SPX`` is ``^GSPC``."""
+    named = [instrument for instrument in instruments if instrument.kind in ("CRYPTO", "INDEX")]
+    return {alias.upper(): i.symbol for i in named for alias in i.aliases if _NICKNAME.fullmatch(alias)}
 
 
 def _union(*parts: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item for part in parts for item in part))
 
 
-def _names(by_symbol: Mapping[str, Instrument]) -> dict[str, str]:
-    """Normal form of every name to one symbol: aliases first, then US symbols, the shortest, the alphabet's first."""
-    ranked = sorted(by_symbol.values(), key=lambda i: ("." in i.symbol, len(i.symbol), i.symbol))
-    names: dict[str, str] = {}
-    for instrument in ranked:
-        for alias in instrument.aliases:
-            for name in (normal_name(alias), *names_of(alias)):
-                names.setdefault(name, instrument.symbol)
-    for instrument in ranked:
-        for name in names_of(instrument.name):
-            names.setdefault(name, instrument.symbol)
-    names.pop("", None)
-    return names
+def _ranked(by_symbol: Mapping[str, Instrument]) -> list[Instrument]:
+    """Who has the first claim to a name: by the market, then the shortest symbol, then the alphabet."""
+    return sorted(by_symbol.values(), key=lambda i: (_remoteness(i), len(i.symbol), i.symbol))
+
+
+def _remoteness(instrument: Instrument) -> int:
+    """0 for what trades on an exchange of the US, coins and indices, 1 abroad, 2 over the counter or nowhere known."""
+    if "." in instrument.symbol:
+        return 1
+    nowhere = instrument.exchange in (None, "OTC") and instrument.kind not in ("INDEX", "CRYPTO")
+    return 2 if nowhere else 0
+
+
+def _aliases(by_symbol: Mapping[str, Instrument]) -> dict[str, str]:
+    """Normal forms of the aliases, each to one symbol; as they are written they go before their shorter forms."""
+    named = [(alias, instrument.symbol) for instrument in _ranked(by_symbol) for alias in instrument.aliases]
+    found: dict[str, str] = {}
+    for alias, symbol in named:
+        found.setdefault(normal_name(alias), symbol)
+    for alias, symbol in named:
+        for name in names_of(alias):
+            found.setdefault(name, symbol)
+    found.pop("", None)
+    return found
+
+
+def _listed_names(by_symbol: Mapping[str, Instrument], aliases: Mapping[str, str]) -> dict[str, str]:
+    """Normal forms of the names that only listings have, each to one symbol; the full ones to that of the shortest.
+
+    Where the shortest is an alias, the full ones would only hide it in a text.
+    """
+    found: dict[str, str] = {}
+    for instrument in _ranked(by_symbol):
+        names = names_of(instrument.name) if instrument.kind != "DERIVED" else ()
+        if names and names[-1] not in aliases:
+            found.setdefault(names[0], found.setdefault(names[-1], instrument.symbol))
+    found.pop("", None)
+    return found
 
 
 def shipped_table(loaded: Iterable[Instrument] = ()) -> InstrumentTable:
     """The table of what is shipped and, over it, what was loaded."""
-    return InstrumentTable([*shipped_instruments(), *loaded], shipped_renames())
+    return InstrumentTable([*shipped_instruments(), *loaded])
 
 
 def load_instruments(bootstrap: str) -> InstrumentTable:

@@ -21,6 +21,9 @@ TARGETS_FOLDER = "metrics"
 RECORDS_IN = Counter("moodtape_records_in_total", "Records read from a topic.", ["topic"])
 RECORDS_OUT = Counter("moodtape_records_out_total", "Records written to a topic.", ["topic"])
 DEAD_LETTERS = Counter("moodtape_dead_letters_total", "Records sent to the dead letters.", ["topic", "reason"])
+POSTS_FLAGGED = Counter(
+    "moodtape_posts_flagged_total", "Posts by what is special about them: late, foreign, long, crowded.", ["flag"]
+)
 COMMITS = Counter("moodtape_commits_total", "Transactions by result.", ["result"])
 COMMIT_SECONDS = Histogram("moodtape_commit_seconds", "Duration of a transaction's commit.")
 CONSUMER_LAG = Gauge(
@@ -35,6 +38,9 @@ PRODUCER_SKEW = Gauge(
 )
 HTTP_SECONDS = Histogram("moodtape_http_request_seconds", "Duration of a request.", ["route", "method", "status"])
 RETRIES = Counter("moodtape_retries_total", "Attempts repeated after a transient failure.", ["what"])
+MENTIONS_UNSURE = Counter(
+    "moodtape_mentions_unsure_total", "Instruments seen in posts, but not surely enough, by rule.", ["rule"]
+)
 TEXTS_SCORED = Counter("moodtape_texts_scored_total", "Texts answered by the scorer, by where from.", ["by"])
 
 

@@ -8,6 +8,7 @@ _LEGAL_FORMS = """
 limited ltd na nv oyj plc reit sa sab sca se spa tbk the trust
 """
 _LEGAL = frozenset(_LEGAL_FORMS.split())
+_SMALL = frozenset({"at", "by", "de", "for", "in", "la", "of", "on", "to"})
 # What listings write behind the name of the company.
 _SECURITY = re.compile(
     r"\s+-\s.*$"
@@ -18,7 +19,7 @@ _SECURITY = re.compile(
     re.IGNORECASE,
 )
 _DERIVED = re.compile(
-    r"\b(?:warrants?|rights?|units?|preferred|preference|notes?\s+due|debentures?|% |depositary shares? each)\b|%",
+    r"\b(?:warrants?|rights?|(?<!common )units?|preferred|preference|notes?\s+due|debentures?)\b|%",
     re.IGNORECASE,
 )
 _POSSESSIVE = re.compile(r"\w+['’]s\b")
@@ -54,12 +55,27 @@ def short_name(name: str) -> str:
     return " ".join(words)
 
 
+def plain_name(name: str) -> str:
+    """A listing's name without what it says of the security: ``Tesla, Inc. - Common Stock`` -> ``Tesla, Inc.``."""
+    return _SECURITY.sub("", name).strip()
+
+
+def is_derived(name: str) -> bool:
+    """Whether a listing's name is that of warrants, rights, units, preferred shares or notes of a company."""
+    return _DERIVED.search(name) is not None
+
+
+def is_small(word: str) -> bool:
+    """Whether a word of a name's normal form may stand without a capital: legal forms, articles, prepositions."""
+    return word in _LEGAL or word in _SMALL
+
+
 def names_of(name: str) -> tuple[str, ...]:
     """Normal forms under which a company's name may appear in a text, the fullest first.
 
     Warrants, units, rights and preferred shares have none: their name means the company's common share.
     """
-    if _DERIVED.search(name):
+    if is_derived(name):
         return ()
     full = normal_name(_SECURITY.sub("", name))
     return tuple(dict.fromkeys(form for form in (full, short_name(name)) if form))

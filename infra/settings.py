@@ -44,6 +44,10 @@ class Settings(BaseSettings):
     quotes_lateness_seconds: float = Field(5.0, ge=0, description="How long bars wait for late quotes, event time.")
     posts_lateness_seconds: float = Field(120.0, ge=0, description="How long moods wait for late posts, event time.")
 
+    mention_confidence: float = Field(
+        0.5, ge=0, le=1, description="Instruments that a post names less surely than this are left out, and counted."
+    )
+
     scorer: str = Field("auto", description="auto, light, lexicon, onnx:FOLDER or transformers:FOLDER-OR-NAME.")
     scorer_url: str | None = Field(
         None, description="http:// address of the scorer; unset = started beside the worker."

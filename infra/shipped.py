@@ -1,88 +1,58 @@
-"""The instruments that come with moodtape.
+"""The instruments that come with moodtape, each source over the one before it.
 
-The package ``pytickersymbols`` (members of twenty indices) and, over it, a small table of ours
-(``data/instruments.csv``): funds, indices, what social media talk about, symbols of former years.
+1. the package ``pytickersymbols``: members of twenty indices, for the markets of Europe and Japan;
+2. ``data/listed.csv``: what is listed in the United States, derived from listings in the public domain;
+3. ``data/instruments.csv``: indices, funds, coins, other markets, what is talked about, symbols of former years;
+4. ``data/renames.csv``: symbols that were changed, with their dates.
 """
 
 import csv
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cache
 from importlib.resources import files
 
 from pytickersymbols import PyTickerSymbols
 
 from schemas.records import Instrument
 
-from .clock import from_rfc3339
+from .exchanges import by_prefix
+from .instrument_files import completed, instrument_of
 
-_EXCHANGES = {
-    "AMS": "Euronext Amsterdam",
-    "BME": "Madrid",
-    "EBR": "Euronext Brussels",
-    "EPA": "Euronext Paris",
-    "ETR": "XETRA",
-    "FRA": "Frankfurt",
-    "HEL": "Helsinki",
-    "LON": "London",
-    "STO": "Stockholm",
-    "SWX": "SIX",
-    "TYO": "Tokyo",
-}
-_US = frozenset({"NASDAQ", "NYSE", "NYSEARCA", "NYSEAMERICAN"})
+_US = frozenset({"NASDAQ", "NYSE", "NYSE Arca", "AMEX", "OTC"})
 
 
-@dataclass(frozen=True, slots=True)
-class Rename:
-    """From ``time`` (microseconds UTC) on the instrument ``former`` is traded as ``symbol``."""
-
-    former: str
-    symbol: str
-    time: int
-
-
-def shipped_instruments() -> list[Instrument]:
+@cache
+def shipped_instruments() -> tuple[Instrument, ...]:
     """The instruments that come with moodtape, earlier ones refined by later ones."""
-    return [*_package_instruments(), *_own_instruments(), *_renamed_instruments()]
+    listed = (instrument_of(row) for row in _rows("listed.csv"))
+    own = (_in_use(instrument_of(row)) for row in _rows("instruments.csv"))
+    return (*_package_instruments(), *listed, *own, *_renamed_instruments())
 
 
-def shipped_renames() -> list[Rename]:
-    """Changes of symbols with their dates (midnight UTC of the first day of the new symbol)."""
-    return [
-        Rename(row["former"], row["symbol"], from_rfc3339(f"{row['date']}T00:00:00+00:00"))
-        for row in _rows("renames.csv")
-    ]
+def _in_use(instrument: Instrument) -> Instrument:
+    """The instrument with its name as an alias: what people talk about, they call by its name."""
+    return replace(instrument, aliases=(instrument.name, *instrument.aliases) if instrument.name else ())
 
 
-def _rows(name: str) -> list[dict[str, str]]:
+def _rows(name: str) -> Iterator[dict[str, str]]:
     text = (files("infra") / "data" / name).read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
+    yield from csv.DictReader(text.splitlines())
 
 
-def _own_instruments() -> list[Instrument]:
-    return [
-        Instrument(
-            symbol=row["symbol"],
-            name=row["name"],
-            exchange=row["exchange"] or None,
-            currency=row["currency"] or None,
-            aliases=tuple(alias for alias in row["aliases"].split("|") if alias),
-        )
-        for row in _rows("instruments.csv")
-    ]
-
-
-def _renamed_instruments() -> list[Instrument]:
-    former: dict[str, list[str]] = {}
+def _renamed_instruments() -> Iterator[Instrument]:
+    """Of each symbol that another one became: the former, and the first day of the new one."""
+    former: dict[str, list[tuple[str, str]]] = {}
     for row in _rows("renames.csv"):
-        former.setdefault(row["symbol"], []).append(row["former"])
-    return [Instrument(symbol=symbol, former_symbols=tuple(names)) for symbol, names in former.items()]
+        former.setdefault(row["symbol"], []).append((row["former"], row["date"]))
+    for symbol, pairs in former.items():
+        names, dates = zip(*pairs, strict=True)
+        yield Instrument(symbol=symbol, former_symbols=names, former_until=dates)
 
 
-def _package_instruments() -> list[Instrument]:
-    found: list[Instrument] = []
+def _package_instruments() -> Iterator[Instrument]:
     for stock in PyTickerSymbols().get_all_stocks():
-        found.extend(_listings_of(stock))
-    return found
+        yield from _listings_of(stock)
 
 
 def _listings_of(stock: Mapping[str, object]) -> Iterable[Instrument]:
@@ -91,11 +61,7 @@ def _listings_of(stock: Mapping[str, object]) -> Iterable[Instrument]:
     wanted = {home, home.replace(".", "-")}
     listings: list[Mapping[str, str]] = stock.get("symbols") or []  # type: ignore[assignment]
     for listing in listings:
-        exchange = listing["google"].partition(":")[0]
-        if listing["yahoo"] in wanted or exchange in _US:
-            yield Instrument(
-                symbol=listing["yahoo"],
-                name=str(stock["name"]),
-                exchange=_EXCHANGES.get(exchange, exchange) or None,
-                currency=listing["currency"] or None,
-            )
+        exchange = by_prefix().get(listing["google"].partition(":")[0])
+        if listing["yahoo"] in wanted or (exchange is not None and exchange.name in _US):
+            bare = Instrument(symbol=listing["yahoo"], name=str(stock["name"]), currency=listing["currency"] or None)
+            yield _in_use(completed(replace(bare, exchange=exchange.name if exchange else None, kind="STOCK")))

@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dlq": ("dlq", "Look at dead letters."),
     "models": ("models", "List models, score texts."),
     "verify": ("verify", "Account for every record between topics and tables."),
+    "lookahead-check": ("lookahead_check", "Look for figures that used more than was known."),
     "doctor": ("doctor", "Print settings and check this machine."),
 }
 
@@ -44,7 +45,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"moodtape.commands.{COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

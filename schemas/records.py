@@ -13,6 +13,7 @@ Session = Literal["UNKNOWN", "PRE", "REGULAR", "POST", "OVERNIGHT", "CLOSED"]
 Pair = Literal["UNKNOWN", "MOOD_RETURN", "BUZZ_VOLATILITY"]
 Method = Literal["UNKNOWN", "PEARSON", "SPEARMAN"]
 Status = Literal["UNKNOWN", "OK", "INSUFFICIENT", "DEGENERATE"]
+Kind = Literal["UNKNOWN", "STOCK", "FUND", "INDEX", "CRYPTO", "DERIVED"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,6 +278,9 @@ class Instrument:
     currency: str | None = None
     former_symbols: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    former_until: tuple[str, ...] = ()
+    calendar: str | None = None
+    kind: Kind = "UNKNOWN"
 
 
 Record = RawQuote | RawPost | Quote | Bar | ScoredPost | Mention | Sentiment | Correlation | Gap | Instrument

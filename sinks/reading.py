@@ -1,7 +1,7 @@
 """From messages to rows by table; what cannot be read is given up."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -38,13 +38,23 @@ class Batch:
     given_up: list[GivenUp] = field(default_factory=list)
 
 
+class _Source(NamedTuple):
+    """A topic of facts: its live name, and how bytes become a record, and a record the values of a row."""
+
+    topic: str
+    decode: Callable[[bytes | None], Any]
+    row: Callable[[Any, str, int, int], tuple[Any, ...]]
+
+
 class Reader:
     """Reads the topics of the live flow, or those that a replay makes anew, for a consumer group."""
 
     def __init__(self, replay: str, group: str) -> None:
         self._replay, self._group = replay, group
         tables = tuple(TABLE_OF_TOPIC) if replay == LIVE else DERIVED
-        self._facts = {replayed(name, replay): name for name in tables}
+        self._facts = {
+            replayed(name, replay): _Source(name, codec_for(name).decode, table_of(name).row) for name in tables
+        }
         self._letters = {dead_letter_topic(replayed(name, replay)) for name in (*RAW_TOPICS, *tables)}
 
     @property
@@ -60,21 +70,28 @@ class Reader:
     def read(self, messages: Iterable[Message]) -> Batch:
         """Sort messages into rows; clocks, warm-up, and what is redriven for another group, are none."""
         batch = Batch()
+        facts = self._facts
         for message in messages:
-            if message.topic() in self._letters:
+            source = facts.get(message.topic())
+            if source is None:
                 batch.dead_letters.append(self._letter(message))
-            elif message.value() is not None or not (is_clock(message) or warm_up_of(message.headers())):
-                self._fact(message, batch)
+                continue
+            value, headers = message.value(), message.headers()
+            if not headers:
+                self._fact(message, source, value, None, batch)
+            elif value is not None or not (is_clock(message) or warm_up_of(headers)):
+                again = parse_redriven(headers)
+                # One for another group went this way already, as the original.
+                if again is None or again.group == self._group:
+                    self._fact(message, source, value, again, batch)
         return batch
 
-    def _fact(self, message: Message, batch: Batch) -> None:
-        topic = self._facts[message.topic()]
-        again = parse_redriven(message.headers())
-        if again is not None and again.group != self._group:
-            return  # another group tries again; the original went this way already
+    def _fact(
+        self, message: Message, source: _Source, value: bytes | None, again: Redriven | None, batch: Batch
+    ) -> None:
         try:
-            record = codec_for(topic).decode(message.value())
-            values = table_of(topic).row(record, self._replay, message.partition(), message.offset())
+            record = source.decode(value)
+            values = source.row(record, self._replay, message.partition(), message.offset())
         except UnknownSchema as error:
             batch.given_up.append(GivenUp(message, "unknown_schema", "UnknownSchema", str(error)))
         except DecodeError as error:
@@ -82,7 +99,7 @@ class Reader:
         except OverflowError as error:
             batch.given_up.append(GivenUp(message, "refused", "OverflowError", str(error)))
         else:
-            batch.facts[topic].append(Row(values, message, record, again))
+            batch.facts[source.topic].append(Row(values, message, record, again))
 
     def _letter(self, message: Message) -> Row:
         content = (message.key(), message.value(), message.headers())

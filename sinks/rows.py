@@ -41,7 +41,9 @@ _SCALARS = {"string": "text", "int": "int4", "long": "int8", "double": "float8",
 _PREFIX = {"bar": "bar_", "indicators": "", "sentiment": ""}
 
 Columns = list[tuple[str, str]]
-Values = Callable[[Any], Sequence[Any]]
+# One value for one column; or several for the columns of a nested record.
+Convert = Callable[[Any], Any]
+Expand = Callable[[Any], Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Table:
     columns: tuple[str, ...]
     types: tuple[str, ...]
     _fields: Callable[[Any], tuple[Any, ...]]
-    _expansions: tuple[tuple[int, Values], ...]
+    _conversions: tuple[tuple[int, Convert], ...]
+    _expansions: tuple[tuple[int, Expand], ...]
 
     def row(self, record: Any, replay: str, partition: int, offset: int) -> tuple[Any, ...]:
         """Values of a record, in the order of ``columns``.
@@ -60,10 +63,12 @@ class Table:
         Raises:
             OverflowError: a time lies outside the years 1 to 9999.
         """
-        values = list(self._fields(record))
+        values = [*self._fields(record), replay, partition, offset]
+        for position, convert in self._conversions:
+            values[position] = convert(values[position])
         for position, expand in self._expansions:
             values[position : position + 1] = expand(values[position])
-        return (*values, replay, partition, offset)
+        return tuple(values)
 
 
 @cache
@@ -71,17 +76,23 @@ def table_of(topic: str) -> Table:
     """The table of a topic of facts, derived from the schema that the topic is written with now."""
     schema = REGISTRY.by_id[codec_for(topic).schema_id].schema
     columns: Columns = []
-    expansions = []
+    conversions, expansions = [], []
     for position, field in enumerate(schema["fields"]):
-        part, expand = _field(field["name"], _not_null(field["type"]))
-        columns += part
-        if expand is not None:
+        name, kind = field["name"], _not_null(field["type"])
+        if isinstance(kind, dict) and kind["type"] == "record":
+            part, expand = _flattened(name, kind)
+            columns += part
             expansions.append((position, expand))
+            continue
+        column, convert = _field(kind)
+        columns.append((name, column))
+        if convert is not None:
+            conversions.append((position, convert))
     columns += _PLACE
     names, types = zip(*columns, strict=True)
     fields = attrgetter(*(field["name"] for field in schema["fields"]))
     # From the last to the first: an expansion moves only what is behind it.
-    return Table(TABLE_OF_TOPIC[topic], names, types, fields, tuple(reversed(expansions)))
+    return Table(TABLE_OF_TOPIC[topic], names, types, fields, tuple(conversions), tuple(reversed(expansions)))
 
 
 def dead_letter_row(
@@ -161,28 +172,21 @@ def _not_null(kind: Any) -> Any:
     return kind
 
 
-def _field(name: str, kind: Any) -> tuple[Columns, Values | None]:
-    """Columns of a field, and what makes their values of the field's; None where it is the value."""
+def _field(kind: Any) -> tuple[str, Convert | None]:
+    """Type of a field's column, and what makes its value of the field's; None where it is the value."""
     if isinstance(kind, str):
-        return [(name, _SCALARS[kind])], None
+        return _SCALARS[kind], None
     if kind.get("logicalType") == "timestamp-micros":
-        return [(name, "timestamptz")], _time
+        return "timestamptz", to_datetime
     if kind["type"] == "enum":
-        return [(name, "text")], None
+        return "text", None
     if kind["type"] == "map":
-        return [(name, "jsonb")], _mapping
-    if kind["type"] == "array":
-        return _array(name, _not_null(kind["items"]))
-    return _flattened(name, kind)
+        return "jsonb", _mapping
+    items = _not_null(kind["items"])
+    return (f"{_SCALARS[items]}[]", list) if isinstance(items, str) else ("jsonb", _records)
 
 
-def _array(name: str, items: Any) -> tuple[Columns, Values]:
-    if isinstance(items, str):
-        return [(name, f"{_SCALARS[items]}[]")], _listed
-    return [(name, "jsonb")], _records
-
-
-def _flattened(name: str, kind: Any) -> tuple[Columns, Values]:
+def _flattened(name: str, kind: Any) -> tuple[Columns, Expand]:
     inner = [field["name"] for field in kind["fields"]]
     columns = [(_PREFIX[name] + field["name"], _SCALARS[_not_null(field["type"])]) for field in kind["fields"]]
     nothing = (None,) * len(inner)
@@ -193,17 +197,9 @@ def _flattened(name: str, kind: Any) -> tuple[Columns, Values]:
     return columns, expand
 
 
-def _time(value: int) -> Sequence[Any]:
-    return (to_datetime(value),)
+def _mapping(value: Any) -> Jsonb:
+    return Jsonb(dict(value))
 
 
-def _listed(value: Sequence[Any]) -> Sequence[Any]:
-    return (list(value),)
-
-
-def _mapping(value: Any) -> Sequence[Any]:
-    return (Jsonb(dict(value)),)
-
-
-def _records(value: Sequence[PostMention]) -> Sequence[Any]:
-    return (Jsonb([to_dict(item) for item in value]),)  # type: ignore[arg-type]  # any dataclass of the contract
+def _records(value: Sequence[PostMention]) -> Jsonb:
+    return Jsonb([to_dict(item) for item in value])  # type: ignore[arg-type]  # any dataclass of the contract

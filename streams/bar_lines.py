@@ -80,21 +80,21 @@ class Line:
         self.buckets[bucket.end] = bucket
         self.slots.setdefault(bucket.slot, []).append(bucket)
 
-    def place(self, bucket: Bucket, candle: Candle) -> Indicators:
-        """Put a bar into the line, or in place of its former self; the indicators at it."""
+    def place(self, bucket: Bucket, candle: Candle) -> IndicatorState:
+        """Put a bar into the line, or in place of its former self; the state after it, good until the next call."""
         tail = self.tail
         if bucket.candle is None and self._at == len(tail) and (not tail or bucket.end > tail[-1].end):
             tail.append(bucket)
             bucket.candle = candle
             self._push(candle)
-            return self._state.values()
+            return self._state
         index = self._index(bucket)
         if bucket.candle is None:
             tail.insert(index, bucket)
         bucket.candle = candle
         self._rewind(index)
         self._walk(index + 1)
-        return self._state.values()
+        return self._state
 
     def indicators(self) -> Indicators:
         """Those at the last bar."""

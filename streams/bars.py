@@ -155,7 +155,8 @@ class BarsFold(Fold):
         (source, granularity), totals = self._choose(bucket)
         trades, seen, began, opened, high, low, close, volume, turnover = totals
         line, start, end, revision = bucket.line, bucket.start, bucket.end, bucket.revision
-        indicators = line.place(bucket, (high, low, close, volume))
+        # What was known of an earlier bar is inside, too: the indicators are made of it.
+        state = line.place(bucket, (high, low, close, volume, max(end, seen)))
         bucket.revision, bucket.pending = revision + 1, False
         bucket.close()
         self._change(bucket)
@@ -163,8 +164,8 @@ class BarsFold(Fold):
         # A source's day that ends with ours is ours, also where that has 23 hours.
         flags = ("straddles",) if began < min(start + granularity * MICROS, end) else ()
         return make_bar(
-            *(line.symbol, INTERVALS[line.i], start, end, max(end, seen), revision),
-            *(opened, high, low, close, volume, trades, vwap, source, flags, indicators),
+            *(line.symbol, INTERVALS[line.i], start, end, state.known, revision),
+            *(opened, high, low, close, volume, trades, vwap, source, flags, state.values()),
         )
 
     def _choose(self, bucket: Bucket) -> tuple[SeriesKey, Totals]:

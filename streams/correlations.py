@@ -12,6 +12,7 @@ from infra.grid import DAY, INTERVALS, Grid
 from schemas.records import Bar, Correlation, Method, Pair, Sentiment
 from schemas.topics import CORRELATIONS
 
+from .columns import Columns
 from .pairing import NAN, NOTHING, Leaf, Leaves, Row, Series, Sums, make_leaf
 from .stage import Emit, Fold
 from .statistics import METHOD_VERSION, Array, Finding, findings
@@ -90,6 +91,7 @@ class CorrelationsFold(Fold):
             change = bar.indicators.return_log
             row.change = NAN if change is None else change
             row.known, row.revision = bar.known_time, bar.revision
+            series.changed(row.end)
             self._note("bar", bar.symbol, row.end, bar.interval)
 
     def _is_due(self, bar: Bar) -> bool:
@@ -141,14 +143,13 @@ class CorrelationsFold(Fold):
         series, longest = self._series[symbol, interval], max(windows(interval))
         if series.is_quiet(end, longest):
             return
-        all_rows = series.window(end, longest)
+        columns = series.columns(end, longest)
         for window in windows(interval):
-            rows = all_rows[-window:]
-            if not any(row.buzz for row in rows):
+            if not columns.buzz[-window:].any():
                 continue
-            known = max(end, *(row.known for row in rows), *(row.x.known for row in rows if row.x))
+            known = max(end, int(columns.known[-window:].max()))
             for pair in PAIRS:
-                x, y = _sides(pair, rows)
+                x, y = _sides(pair, columns, window)
                 for method, found in zip(METHODS, findings(x, y, REACH[window]), strict=True):
                     yield _record(symbol, interval, window, end, known, pair, method, found)
 
@@ -215,11 +216,11 @@ def _row_state(row: Row) -> list[object]:
     return [row.start, row.change, row.known, row.revision, row.emitted, *(row.tail if row.tail != NOTHING else ())]
 
 
-def _sides(pair: Pair, rows: Sequence[Row]) -> tuple[Array, Array]:
-    change = np.array([row.change for row in rows])
+def _sides(pair: Pair, columns: Columns, window: int) -> tuple[Array, Array]:
+    change = columns.change[-window:]
     if pair == "MOOD_RETURN":
-        return np.array([row.mood for row in rows]), change
-    return np.array([row.buzz for row in rows]), np.abs(change)
+        return columns.mood[-window:], change
+    return columns.buzz[-window:], np.abs(change)
 
 
 def _record(

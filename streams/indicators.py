@@ -13,8 +13,8 @@ from typing import Any
 
 from schemas.records import Indicators
 
-# One bar of the series: high, low, close, volume.
-Candle = tuple[float, float, float, float]
+# One bar of the series: high, low, close, volume, and when the last fact in it was known.
+Candle = tuple[float, float, float, float, int]
 
 SMA, FAST, SLOW, SIGNAL, WILDER, RETURNS = 20, 12, 26, 9, 14, 20
 ROOT_SMA, ROOT_RETURNS = sqrt(SMA), sqrt(RETURNS - 1)
@@ -22,7 +22,10 @@ FAST_K, SLOW_K, SIGNAL_K = 2 / (FAST + 1), 2 / (SLOW + 1), 2 / (SIGNAL + 1)
 
 
 class IndicatorState:
-    """Everything the next bar's indicators need of the bars before it."""
+    """Everything the next bar's indicators need of the bars before it.
+
+    ``known`` is when the last fact in any of them was known, as of the emissions that count.
+    """
 
     __slots__ = (
         "atr",
@@ -32,6 +35,7 @@ class IndicatorState:
         "ema26",
         "fast",
         "gain",
+        "known",
         "loss",
         "macd",
         "mean",
@@ -42,7 +46,7 @@ class IndicatorState:
     )
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count = self.known = 0
         self.closes: list[float] = []
         self.returns: list[float] = []
         self.total = self.mean = 0.0
@@ -52,7 +56,9 @@ class IndicatorState:
 
     def push(self, candle: Candle) -> None:
         """Take the next bar."""
-        high, low, close, volume = candle
+        high, low, close, volume, known = candle
+        if known > self.known:
+            self.known = known
         index = self.count
         self.count = index + 1
         if index:

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from infra.clock import to_rfc3339
 from schemas.records import Sentiment
 
+from .columns import Columns, make_columns
+
 NAN = float("nan")
 
 
@@ -129,11 +131,13 @@ class Series:
     """The last bars of one instrument and interval, in order of their ends.
 
     ``rows[0]`` is only the lower edge of the first stretch: an older bar, or a mark at the first bar's start.
+    ``kept`` are the columns that were asked for last, as long as nothing in them has changed.
     """
 
     leaves: Leaves
     rows: list[Row] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
+    kept: Columns | None = None
 
     def at(self, end: int) -> Row | None:
         """The bar or mark that ends at a moment."""
@@ -162,6 +166,7 @@ class Series:
         at = bisect_left(self.ends, row.end)
         self.rows.insert(at, row)
         self.ends.insert(at, row.end)
+        self.changed(row.end)
         self.stale(row.end + 1)
         if row.tail.mentions:
             self.leaves.heard = max(self.leaves.heard, row.end + 1)
@@ -171,6 +176,12 @@ class Series:
         at = bisect_left(self.ends, end)
         if at < len(self.rows):
             self.rows[at].x = None
+            self.changed(self.ends[at])
+
+    def changed(self, end: int) -> None:
+        """The bar that ends at ``end`` is not what it was."""
+        if self.kept is not None and end <= self.kept.end:
+            self.kept = None
 
     def seal(self, end: int, sums: Sums) -> Row | None:
         """Keep a bucket that leaves the leaves with the bar before it; the bar, None where it is not needed."""
@@ -185,16 +196,24 @@ class Series:
         first = max(1, bisect_right(self.ends, end) - width)
         return self.leaves.heard <= self.ends[first - 1]
 
-    def window(self, end: int, width: int) -> list[Row]:
+    def columns(self, end: int, width: int) -> Columns:
         """The last ``width`` bars up to the one that ends at ``end``, their x added up."""
         last = bisect_right(self.ends, end)
         first = max(1, last - width)
-        for at in range(first, last):
-            row = self.rows[at]
-            if row.x is None:
-                before = self.rows[at - 1]
-                row.take_in(self.leaves.total(before.tail, before.end, row.end))
-        return self.rows[first:last]
+        kept = self.kept if self.kept is not None and self.kept.end <= end else None
+        fresh = first if kept is None else max(first, bisect_right(self.ends, kept.end))
+        made = make_columns(end, [self._entry(at) for at in range(fresh, last)])
+        self.kept = made if kept is None else kept.then(made, last - first)
+        return self.kept
+
+    def _entry(self, at: int) -> tuple[float, float, float, int]:
+        row = self.rows[at]
+        x = row.x
+        if x is None:
+            before = self.rows[at - 1]
+            x = self.leaves.total(before.tail, before.end, row.end)
+            row.take_in(x)
+        return row.change, row.mood, row.buzz, max(row.known, x.known)
 
     def describe(self) -> dict[str, Any]:
         """For people: the bars, and the ends of those that wait for their correlations."""

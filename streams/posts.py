@@ -1,23 +1,28 @@
 """Posts: validated, freed of duplicates, matched with instruments and scored."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from infra.errors import PoisonError
+from infra.metrics import MENTIONS_UNSURE, POSTS_FLAGGED
 from schemas.clocks import Clock
 from schemas.records import Mention, PostMention, RawPost, ScoredPost, SentimentScore
 from schemas.topics import MENTIONS, POSTS, post_key
 
-from .matching import Matcher
+from .clauses import own_texts
+from .matching import MAX_MENTIONS, NOTHING, Judged, Matcher
 from .seen import Notes, Seen, SeenPosts
 from .stage import Emit, Fold
-from .text import fingerprint, keywords, language_of, normalise, spam_score, words_of
+from .text import fingerprint, is_scored_language, keywords, language_of, normalise, spam_score, words_of
 
 SECOND = 1_000_000
 LATE = 2 * 3600 * SECOND
 AHEAD = 300 * SECOND
 SCORED_CHARACTERS = 2000
+READ_CHARACTERS = 50_000  # longer than the longest post of any source
+_KEPT_TEXTS = 1024
 
 
 class Finding(NamedTuple):
@@ -32,9 +37,15 @@ class Finding(NamedTuple):
 class PostsFold(Fold):
     """Raw posts of one partition -> a ScoredPost each, and a Mention for each instrument.
 
-    A post is scored when it names an instrument and is not deleted. Duplicates leave no trace: an older revision
-    than the highest seen in 30 days of event time, or one with the same text, symbols and ``deleted``. A symbol that
-    the last revision named and this one does not gets a Mention with ``deleted``.
+    A post is scored when it names an instrument, is not deleted and not in another language than English. Where it
+    names several instruments and its clauses tell them apart, each Mention has the score of its own clauses; the
+    post's is that of the whole text. Duplicates leave no trace: an older revision than the highest seen in 30 days of
+    event time, or one with the same text, symbols and ``deleted``. A symbol that the last revision named and this one
+    does not gets a Mention with ``deleted``.
+
+    Flags: ``late``; ``foreign`` (not scored for its language), ``long`` (scored by the first 2,000 characters,
+    only 50,000 read), ``crowded`` (64 instruments, the surest, were kept), ``unsure_mention`` (it names another, but
+    not surely enough).
     """
 
     def __init__(self, matcher: Matcher, without_posts: Collection[str] = ("yahoo", "finnhub")) -> None:
@@ -48,11 +59,17 @@ class PostsFold(Fold):
         self._without_posts = frozenset(without_posts)
         self._seen = SeenPosts()
         self._notes = Notes()
+        self._apart: Callable[[str, int, str | None], Mapping[str, str]] = lru_cache(_KEPT_TEXTS)(self._tell_apart)
 
     def questions(self, records: Sequence[RawPost]) -> Sequence[str]:
-        """Texts of the posts that name an instrument, each once."""
-        texts = (scored_text(record) for record in records if not record.deleted and self._mentions(record))
-        return [text for text in dict.fromkeys(texts) if text]
+        """Texts to be scored, each once: of posts that name an instrument, and of what they say of each apart."""
+        texts: dict[str, None] = {}
+        for record in records:
+            mentions = self._judged(record).mentions
+            if mentions and is_scored_language(language_of(_plain(record), record.language)):
+                texts[scored_text(record)] = None
+                texts.update(dict.fromkeys(self._own(record, mentions).values()))
+        return [text for text in texts if text]
 
     def fact(self, topic: str, record: RawPost, watermark: int | None, answers: Mapping[str, Any]) -> Sequence[Emit]:
         """Fold one raw post.
@@ -67,31 +84,47 @@ class PostsFold(Fold):
             if record.revision > last.revision:
                 self._seen.put(key, last._replace(revision=record.revision))
             return ()
-        mentions = () if record.deleted else self._mentions(record)
-        named = tuple(mention.symbol for mention in mentions)
+        judged = self._judged(record)
+        named = tuple(mention.symbol for mention in judged.mentions)
         time = record.event_time if last is None else max(record.event_time, last.time)
         self._seen.put(key, Seen(record.revision, digest, time, named))
         gone = () if last is None else tuple(symbol for symbol in last.symbols if symbol not in named)
-        return self._emits(record, mentions, gone, watermark, answers)
+        return self._emits(record, judged, gone, watermark, answers)
 
-    def _mentions(self, record: RawPost) -> tuple[PostMention, ...]:
-        return self._matcher.find(record.text, record.symbols, record.event_time)
+    def _judged(self, record: RawPost) -> Judged:
+        if record.deleted:
+            return NOTHING
+        text = record.text[:READ_CHARACTERS]
+        return self._matcher.judge(text, record.symbols, record.event_time, record.community)
+
+    def _own(self, record: RawPost, mentions: Sequence[PostMention]) -> Mapping[str, str]:
+        """What the post says of each instrument apart; without those that it does not tell apart."""
+        if len(mentions) < 2:
+            return {}
+        return self._apart(scored_text(record), record.event_time, record.community)
+
+    def _tell_apart(self, text: str, at: int, community: str | None) -> Mapping[str, str]:
+        def named(clause: str) -> list[str]:
+            return [mention.symbol for mention in self._matcher.find(clause, (), at, community)]
+
+        return own_texts(text, named)
 
     def _emits(
         self,
         record: RawPost,
-        mentions: Sequence[PostMention],
+        judged: Judged,
         gone: Sequence[str],
         watermark: int | None,
         answers: Mapping[str, Any],
     ) -> list[Emit]:
-        finding = find_out(record)
-        late = watermark is not None and watermark - record.event_time > LATE
-        flags = ("late",) if late else ()
-        score = answers.get(scored_text(record)) if mentions else None
-        post = scored_post(record, finding, tuple(mentions), score, flags)
+        finding, mentions = find_out(record), judged.mentions
+        scored = bool(mentions) and is_scored_language(finding.language)
+        whole, own = (scored_text(record), self._own(record, mentions)) if scored else ("", {})
+        post = scored_post(record, finding, mentions, answers.get(whole), flags_of(record, finding, judged, watermark))
         emits = [Emit(POSTS, post_key(record), post)]
-        emits += [Emit(MENTIONS, m.symbol, mention_of(post, m, finding)) for m in mentions]
+        for mention in mentions:
+            score = answers.get(own.get(mention.symbol, whole))
+            emits.append(Emit(MENTIONS, mention.symbol, mention_of(post, mention, finding, score)))
         emits += [Emit(MENTIONS, symbol, gone_mention(post, symbol)) for symbol in gone]
         return emits
 
@@ -154,9 +187,30 @@ def scored_text(record: RawPost) -> str:
     return record.text[:SCORED_CHARACTERS].strip()
 
 
+def flags_of(record: RawPost, finding: Finding, judged: Judged, watermark: int | None) -> tuple[str, ...]:
+    """What must be known to read a post's figures; each is counted. See :class:`PostsFold` for what they mean."""
+    signs = {
+        "late": watermark is not None and watermark - record.event_time > LATE,
+        "foreign": not record.deleted and not is_scored_language(finding.language),
+        "long": not record.deleted and len(record.text) > SCORED_CHARACTERS,
+        "crowded": len(judged.mentions) + len(judged.unsure) == MAX_MENTIONS,
+        "unsure_mention": bool(judged.unsure),
+    }
+    flags = tuple(flag for flag, holds in signs.items() if holds)
+    for flag in flags:
+        POSTS_FLAGGED.labels(flag).inc()
+    for mention in judged.unsure:
+        MENTIONS_UNSURE.labels(mention.rule).inc()
+    return flags
+
+
+def _plain(record: RawPost) -> str:
+    return normalise(record.text[:READ_CHARACTERS])
+
+
 def find_out(record: RawPost) -> Finding:
     """Language, likeness to spam, fingerprint and keywords of a post's text."""
-    text = normalise(record.text)
+    text = _plain(record)
     words = keywords(words_of(text))
     return Finding(language_of(text, record.language), spam_score(text, record), fingerprint(text), words)
 
@@ -187,9 +241,8 @@ def scored_post(
     )
 
 
-def mention_of(post: ScoredPost, mention: PostMention, finding: Finding) -> Mention:
-    """One instrument of a scored post."""
-    score = post.sentiment
+def mention_of(post: ScoredPost, mention: PostMention, finding: Finding, score: SentimentScore | None) -> Mention:
+    """One instrument of a scored post, with the score of what the post says of it."""
     own = mention.symbol.lower()
     return Mention(
         symbol=mention.symbol,

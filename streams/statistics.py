@@ -42,6 +42,10 @@ STEEPEST = 0.99
 BAND = 1.96
 NORMAL_975 = 1.959963984540054
 CONSTANT = 1e-13
+# What must be left of a side's squares when its mean is taken away, and how far from one value it must be, for the
+# quick way to keep its digits.
+CANCELLED = 0.01
+CLOSE = 1e-9
 SQRT_2 = sqrt(2.0)
 
 
@@ -83,12 +87,13 @@ def findings(x: Array, y: Array, reach: int) -> tuple[Finding, Finding]:
     lagged = correlate(x, y, reach)
     both = ~(np.isnan(x) | np.isnan(y))
     n, r = int(lagged.n[reach]), float(lagged.r[reach])
-    effective = nan if isnan(r) else effective_number(x[both], y[both])
+    x, y = x[both], y[both]
+    effective = nan if isnan(r) else effective_number(x, y)
     pearson = _judge(n, effective, r)
     lags = tuple(range(-reach, reach + 1))
     r_by_lag = tuple(None if isnan(r) else r for r in lagged.r.tolist())
     best_lag, p_best = best(lagged, effective / n) if pearson.status == "OK" else (None, None)
-    ranked = nan if isnan(r) else rank_correlation(x[both], y[both])
+    ranked = nan if isnan(r) else rank_correlation(x, y)
     return (
         Finding(
             n=n,
@@ -190,54 +195,69 @@ def mid_ranks(values: Array) -> Array:
 def correlate(x: Array, y: Array, reach: int) -> Lagged:
     """Pearson's r and the number of pairs at each lag from ``-reach`` to ``reach``.
 
+    Sums of products at all lags, of values less their mean over the series. At lags whose pairs leave hardly
+    anything of a side once their own mean is taken away, r is worked out from the pairs themselves.
+
     Args:
         x: leading series, shape (w,), NaN = missing.
         y: following series, shape (w,), NaN = missing.
         reach: greatest lag, 0 or more.
     """
-    first, second, here = _pairs(x, y, reach)
-    n, filled = np.count_nonzero(here, axis=1), here.astype(np.float64)
-    first, square_first = _centre(first, filled, n)
-    second, square_second = _centre(second, filled, n)
+    if not len(x):
+        return Lagged(reach, np.zeros(2 * reach + 1, dtype=np.int64), np.full(2 * reach + 1, nan))
+    here, first, mean_x = _prepared(x)
+    there, second, mean_y = _prepared(y)
+    padded = np.zeros((3, len(y) + 2 * reach))
+    padded[:, reach : reach + len(y)] = there, second, second * second
+    n = np.correlate(padded[0], here)
+    sum_x, sum_y = np.correlate(padded[0], first), np.correlate(padded[1], here)
+    square_x, square_y = np.correlate(padded[0], first * first), np.correlate(padded[2], here)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        left_x, left_y = square_x - sum_x * sum_x / n, square_y - sum_y * sum_y / n
+        products = np.correlate(padded[1], first) - sum_x * sum_y / n
+        r = np.clip(products / (np.sqrt(left_x) * np.sqrt(left_y)), -1.0, 1.0)
+    sure = (n > 1.0) & (left_x > CANCELLED * square_x) & (left_y > CANCELLED * square_y)
+    sure &= (left_x > n * (CLOSE * mean_x) ** 2) & (left_y > n * (CLOSE * mean_y) ** 2)
+    unsure = np.flatnonzero(~sure)
+    if unsure.size:
+        r[unsure] = nan if _is_one_value(x) or _is_one_value(y) else _at_lags(x, y, unsure - reach)
+    return Lagged(reach, n.astype(np.int64), r)
+
+
+def _prepared(values: Array) -> tuple[Array, Array, float]:
+    """Ones where something is known, the values there less their mean, zeros elsewhere; and the mean."""
+    unknown = np.isnan(values)
+    there = (~unknown).astype(np.float64)
+    filled = np.where(unknown, 0.0, values)
+    mean = float(filled.sum()) / max(float(there.sum()), 1.0)
+    return there, (filled - mean) * there, mean
+
+
+def _is_one_value(values: Array) -> bool:
+    """Whether all that is known is the same; so is nothing known."""
+    return not np.fmax.reduce(values) > np.fmin.reduce(values)
+
+
+def _at_lags(x: Array, y: Array, lags: Counts) -> Array:
+    """Pearson's r at each lag, NaN where there are fewer than two pairs or a side is constant but for rounding."""
+    reach = int(np.abs(lags).max())
+    padded = np.full(len(y) + 2 * reach, nan)
+    padded[reach : reach + len(y)] = y
+    shifted = padded[np.arange(len(x)) + reach + lags[:, None]]
+    both = ~(np.isnan(x) | np.isnan(shifted))
+    n = np.count_nonzero(both, axis=1)
+    first, square_first = _centre(np.where(both, x, 0.0), both, n)
+    second, square_second = _centre(np.where(both, shifted, 0.0), both, n)
     norm = np.sqrt(square_first) * np.sqrt(square_second)
     with np.errstate(invalid="ignore", divide="ignore"):
         r = np.clip(np.einsum("ij,ij->i", first, second) / norm, -1.0, 1.0)
-    return Lagged(reach, n, np.where(norm > 0.0, r, np.nan))
+    return np.where(norm > 0.0, r, nan)
 
 
-def _pairs(x: Array, y: Array, reach: int) -> tuple[Array, Array, Bools]:
-    """The paired values of each lag in order, zeros around them, and where they are.
-
-    In each row they lie without a gap: by themselves where ``y`` has no hole, else pushed to the left.
-    """
-    here = np.flatnonzero(~np.isnan(x))
-    padded = np.full(len(y) + 2 * reach, np.nan)
-    padded[reach : reach + len(y)] = y
-    shifted = padded[here + np.arange(2 * reach + 1)[:, None]]
-    both = ~np.isnan(shifted)
-    if not _has_hole(y):
-        return np.where(both, x[here], 0.0), np.where(both, shifted, 0.0), both
-    filled = np.arange(len(here)) < np.count_nonzero(both, axis=1)[:, None]
-    first, second = np.zeros_like(shifted), np.zeros_like(shifted)
-    first[filled] = np.broadcast_to(x[here], shifted.shape)[both]
-    second[filled] = shifted[both]
-    return first, second, filled
-
-
-def _has_hole(values: Array) -> bool:
-    """Whether something is missing between the first and the last value."""
-    there = np.flatnonzero(~np.isnan(values))
-    return bool(there.size and there[-1] - there[0] + 1 > there.size)
-
-
-def _centre(values: Array, filled: Array, n: Counts) -> tuple[Array, Array]:
-    """Rows less their means, and their sums of squares, 0 where constant but for rounding.
-
-    ``filled`` is 1 where a pair is and 0 around them, where ``values`` are 0 and stay so.
-    """
+def _centre(values: Array, both: Bools, n: Counts) -> tuple[Array, Array]:
+    """Rows less their means, and their sums of squares, 0 where constant but for rounding; zeros where no pair is."""
     mean = values.sum(axis=1) / np.maximum(n, 1)
-    centred = values - mean[:, None]
-    centred *= filled
+    centred = np.where(both, values - mean[:, None], 0.0)
     square = np.einsum("ij,ij->i", centred, centred)
     return centred, np.where((n > 1) & (square > n * (CONSTANT * mean) ** 2), square, 0.0)
 
@@ -291,7 +311,8 @@ def _row_sums(values: Array) -> Array:
 
 def autocorrelations(x: Array, y: Array) -> tuple[list[float], list[float]]:
     """Those of both series at the lags 1 .. K, K the first at which either says nothing (or the last there is)."""
-    n, sides = len(x), (x - x.mean(), y - y.mean())
+    n = len(x)
+    sides = x - x.sum() / n, y - y.sum() / n
     squares = [float(np.einsum("i,i->", side, side)) for side in sides]
     found: tuple[list[float], list[float]] = ([], [])
     for k in range(1, n):

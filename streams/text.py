@@ -98,39 +98,64 @@ def _word_hash(word: str) -> int:
 
 
 _COMMON = {
-    "en": "the and is to of in it that for on are was this with you be have not at but what they will just",
-    "es": "el los las una que en por con para es del se su al lo como más pero está muy hoy",
-    "de": "der die das und ist nicht ein eine zu den mit auf für von dem sich auch wird bei heute",
-    "fr": "le les des est et une dans que pour pas sur qui avec du au ce sont plus aux cette",
-    "pt": "os uma que em para com não é do da na no por mais foi ao das dos hoje muito",
-    "it": "il gli che di è per una non con del della sono più anche nel alla questo dei oggi",
-    "nl": "het een van en is niet dat op te voor met zijn ook aan wordt bij naar deze vandaag",
+    "en": "the and is to of in it that for on are was this with you be have not at but what they will just my",
+    "es": "el los las una que por con para es del se su lo como más pero está muy hoy sin sobre todo este de la al un",
+    "de": "der die das und ist nicht ein eine zu den mit auf für von dem sich auch wird bei heute im aus wie noch ich",
+    "fr": "le les des est et une dans que pour pas sur qui avec du au ce sont plus aux cette je ne nous mais de la un",
+    "pt": "os uma que em para com não é na por mais foi ao das dos hoje muito um se tudo isso mas de da",
+    "it": "il gli che di è una non con del della sono più anche nel alla questo dei oggi tutto ma si la al per un ha",
+    "nl": "het een van niet dat voor met zijn ook aan wordt bij naar deze vandaag ik nog maar alles de en is op te al",
+    "sv": "och det är inte ett av för med som på jag har från till den sig var vid idag så allt men om",
+    "pl": "nie się jest na że to jak czy za po dla przez są tak już ale bardzo dziś",
+    "tr": "ve bir bu çok ile için daha değil gibi ne var ama kadar her bugün olan",
+    "id": "yang dan di ini dari tidak akan untuk dengan saya ada lagi sudah karena pada itu lebih juga ke bisa",
 }
+# Letters that few other languages have: a word with one speaks for these.
+_LETTERS = {
+    "ñ¿¡": ("es",), "ãõ": ("pt",), "ß": ("de",), "äöü": ("de", "sv", "tr"), "å": ("sv",), "êîûœ": ("fr", "pt"),
+    "ğış": ("tr",), "ąęłśżźćń": ("pl",), "ìò": ("it",), "èù": ("it", "fr"), "à": ("fr", "pt", "it"),
+    "ç": ("fr", "pt", "tr"), "áíóú": ("es", "pt"),
+}  # fmt: skip
 _LANGUAGE_OF: dict[str, tuple[str, ...]] = {}
 for _language, _words in _COMMON.items():
     for _word in _words.split():
         _LANGUAGE_OF[_word] = (*_LANGUAGE_OF.get(_word, ()), _language)
+_LANGUAGES_OF_LETTER = {letter: languages for letters, languages in _LETTERS.items() for letter in letters}
 _SCRIPTS = (
     ("\u3040", "\u30ff", "ja"),
     ("\uac00", "\ud7a3", "ko"),
     ("\u4e00", "\u9fff", "zh"),
     ("\u0400", "\u04ff", "ru"),
+    ("\u0370", "\u03ff", "el"),
+    ("\u0900", "\u097f", "hi"),
+    ("\u0e00", "\u0e7f", "th"),
 )
 _SCRIPTS_RTL = (("\u0590", "\u05ff", "he"), ("\u0600", "\u06ff", "ar"))
+
+
+# What X writes where a post has no language: undetermined, none, only emoji, links, hashtags, cashtags ...
+_NO_LANGUAGE = frozenset({"", "und", "zxx", "mul", "mis", "art", "qam", "qct", "qht", "qme", "qst"})
 
 
 def language_of(text: str, given: str | None) -> str | None:
     """Language of a normalised text: the source's own tag, else by script, else by the commonest little words.
 
-    None where neither says it: fewer than two little words, or as many of two languages.
+    A tag's region is left out (``en-GB`` is ``en``), a tag that stands for no language is none. None where nothing says
+    it: fewer than two little words or words with letters of their own, or as many of two languages.
     """
-    if given:
-        return given.strip().lower() or None
+    tag = re.split("[-_]", given.strip().lower(), maxsplit=1)[0] if given else ""
+    if tag not in _NO_LANGUAGE:
+        return tag
     if not text.isascii():
         script = _script(text)
         if script is not None:
             return script
     return _by_little_words(words_of(text[:2000]))
+
+
+def is_scored_language(language: str | None) -> bool:
+    """Whether the scorers read it: English, and what says too little to be told ("$TSLA 🚀")."""
+    return language is None or language == "en"
 
 
 def _script(text: str) -> str | None:
@@ -144,12 +169,18 @@ def _script(text: str) -> str | None:
 def _by_little_words(words: Iterable[str]) -> str | None:
     counts: dict[str, int] = {}
     for word in words:
-        for language in _LANGUAGE_OF.get(word, ()):
+        for language in _LANGUAGE_OF.get(word) or _by_letters(word):
             counts[language] = counts.get(language, 0) + 1
     best = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:2]
     if not best or best[0][1] < 2 or (len(best) == 2 and best[0][1] == best[1][1]):
         return None
     return best[0][0]
+
+
+def _by_letters(word: str) -> tuple[str, ...]:
+    if word.isascii():
+        return ()
+    return next((_LANGUAGES_OF_LETTER[letter] for letter in word if letter in _LANGUAGES_OF_LETTER), ())
 
 
 _PROMOTION = re.compile(

@@ -48,7 +48,7 @@ def bars(settings: Settings) -> Stage:
 
 def posts(settings: Settings, instruments: InstrumentTable, ask: Ask) -> Stage:
     """Raw posts, deduplicated, matched with instruments, scored. Writes posts.v1 and mentions.v1."""
-    matcher = Matcher(instruments)
+    matcher = Matcher(instruments, settings.mention_confidence)
     return Stage(
         name="posts",
         inputs=(RAW_POSTS,),

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from scipy import special
 
-from streams.statistics import Finding, findings
+from streams.statistics import LEAST_EFFECTIVE, NORMAL_975, Finding, effective_number, findings
 
 from .series import Array, autoregressive, leading, noisy, related
 
@@ -71,6 +72,30 @@ def coverage(random: np.random.Generator, pairs: int) -> Iterator[Result]:
                 share = float(np.mean([f.ci_low <= r <= f.ci_high for f in found]))  # type: ignore[operator]
                 name = f"coverage at r = {r}"
                 yield Result(name, n, memory, pairs, len(found) / pairs, share, "0.94 to 0.96", 0.94 <= share <= 0.96)
+
+
+def behind_coverage(random: np.random.Generator, pairs: int) -> Iterator[Result]:
+    """What the coverage of 60 slow bars is made of, and what wider intervals would do to it.
+
+    The mean error of z in its own deviations among those that are OK; coverage if all were OK; and coverage of
+    those that are by Student's t with n_effective - 2 degrees of freedom instead of the normal law.
+    """
+    for memory in (0.6, 0.9):
+        for r in (0.0, 0.3, 0.6):
+            x, y = related(random, pairs, 60, memory, r)
+            effective = np.array([effective_number(first, second) for first, second in zip(x, y, strict=True)])
+            z = np.arctanh([f.r for f in _pearson(x, y, 0)])
+            errors = (z - np.arctanh(r)) * np.sqrt(np.maximum(effective - 3.0, 1.0))
+            sure = effective >= LEAST_EFFECTIVE
+            wide = np.abs(errors[sure]) < special.stdtrit(effective[sure] - 2.0, 0.975)
+            for what, share in (
+                ("mean error of z", errors[sure].mean()),
+                ("coverage", np.mean(np.abs(errors[sure]) < NORMAL_975)),
+                ("coverage, were all OK", np.mean(np.abs(errors) < NORMAL_975)),
+                ("coverage by Student's t", wide.mean()),
+            ):
+                ok = float(sure.mean())
+                yield Result(f"{what}, r = {r}", 60, memory, pairs, ok, float(share), "", None)
 
 
 def lead(random: np.random.Generator, pairs: int) -> Iterator[Result]:

@@ -55,3 +55,11 @@ def recorded(folder: Path) -> list[str]:
     """The texts of a recording."""
     with gzip.open(folder / "posts.jsonl.gz", "rt", encoding="utf-8") as file:
         return [json.loads(line)["text"] for line in file]
+
+
+def forum_posts(folder: Path) -> Iterator[str]:
+    """Title and body of each submission to a forum, of which nothing is known but their text."""
+    with gzip.open(folder / "wallstreetbets.ndjson.gz", "rt", encoding="utf-8") as file:
+        for line in file:
+            post = json.loads(line)
+            yield f"{post.get('title') or ''}\n{post.get('selftext') or ''}".strip()

@@ -12,8 +12,8 @@ class Edge:
     """One edge: facts that went in, facts that came out, and what does not add up.
 
     ``missing`` went in and did not come out, ``extra`` came out twice or from nowhere, ``altered`` came out
-    different; ``unjudged`` may be right or wrong, the logs do not tell. The first 20 problems are named in
-    ``problems``, all are counted.
+    different; ``unjudged`` may be right or wrong, the logs do not tell. The first 20 of each kind are
+    named in ``problems``, all are counted.
     """
 
     name: str
@@ -34,9 +34,10 @@ class Edge:
         return not (self.missing or self.extra or self.altered)
 
     def blame(self, trouble: Trouble, what: str) -> None:
-        """Count one problem and name it if the list is not full."""
-        setattr(self, trouble, getattr(self, trouble) + 1)
-        if len(self.problems) < LISTED:
+        """Count one problem and name it unless 20 of its kind are named."""
+        count = getattr(self, trouble) + 1
+        setattr(self, trouble, count)
+        if count <= LISTED:
             self.problems.append(f"{self.name}: {trouble}: {what}")
 
     def to_json(self) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """The whole account, edge by edge, in the direction in which the data moves."""
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 from infra.endpoints import Endpoints
 from infra.settings import Settings
@@ -23,12 +25,16 @@ from .bars_again import BarsAgain
 from .buckets import Calendar
 from .correlations_again import CorrelationsAgain
 from .dead_letters import letters_edge
-from .letters import NONE, Tries, buried
+from .first_stages import PostRules, QuoteRules, Rules
+from .ledger import ledger_edge
+from .letters import tries_of
+from .matching import FOREVER, Matching
+from .mentions_again import mentions_edge
 from .moods_again import MoodsAgain
 from .reading import Span, TopicReader, facts_only, require
-from .recount import PostRules, QuoteRules, Recount, Rules
-from .stage_edges import StageEdge
-from .stored import StoredEdges
+from .recount import Held, Recount
+from .stage_edges import Judge, StageEdge
+from .stored import Settle, StoredEdges
 from .tables import TABLES, Store
 
 POLL_SECONDS = 0.25
@@ -36,19 +42,39 @@ POLL_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the account is drawn up from. ``patience`` is how many seconds to wait for who is behind."""
+    """What an account is drawn up from, and how far it goes.
+
+    Attributes:
+        patience: seconds to wait for who is behind; None = nobody is waited for, and each edge ends where stage or
+            sink say that they are.
+        until: only what was known by then is judged.
+    """
 
     reader: TopicReader
     store: Store
     settings: Settings
-    patience: float
+    patience: float | None
+    until: int = FOREVER
 
 
-def verify(endpoints: Endpoints, settings: Settings, patience: float, note: Callable[[str], None]) -> Report:
+def verify(
+    endpoints: Endpoints,
+    settings: Settings,
+    patience: float,
+    note: Callable[[str], None],
+    until: int = FOREVER,
+) -> Report:
     """Account for every record between topics and tables.
 
     What is written while the account runs is left out of it: each edge ends where its topic ended at the start,
     once stage or sink have come that far.
+
+    Args:
+        endpoints: the servers.
+        settings: those of the flow.
+        patience: seconds to wait for who is behind.
+        note: told of each edge.
+        until: judge only the figures and rows that were known by then, as a reader of that moment saw them.
 
     Raises:
         ServiceUnavailable: Kafka or the database does not answer.
@@ -56,8 +82,8 @@ def verify(endpoints: Endpoints, settings: Settings, patience: float, note: Call
     """
     edges = []
     with TopicReader(endpoints.kafka) as reader, Store(endpoints.database) as store:
-        scope = Scope(reader, store, settings, patience)
-        for draw_up in _edges(scope):
+        scope = Scope(reader, store, settings, patience, until)
+        for draw_up in _edges(scope) if until == FOREVER else _edges_as_of(scope):
             edge = draw_up()
             note(f"{edge.name}: {'ok' if edge.ok else 'WRONG'}")
             edges.append(edge)
@@ -65,17 +91,38 @@ def verify(endpoints: Endpoints, settings: Settings, patience: float, note: Call
 
 
 def _edges(scope: Scope) -> Iterator[Callable[[], Edge]]:
+    yield from raw_edges(scope)
+    for stage in stage_edges(scope):
+        yield lambda stage=stage: _draw_up(scope, stage)  # type: ignore[misc]  # mypy cannot infer a default
+    yield from stored_edges(scope)
+
+
+def _edges_as_of(scope: Scope) -> Iterator[Callable[[], Edge]]:
+    """What readers of a moment saw: figures, and rows of whatever was known then."""
+    for stage in stage_edges(scope):
+        yield lambda stage=stage: _draw_up(scope, stage)  # type: ignore[misc]
+    stored = StoredEdges(scope.reader, scope.store, scope_settle(scope), scope.until)
+    for table in TABLES:
+        if table.known:
+            yield lambda table=table: stored.draw_up(table)  # type: ignore[misc]
+
+
+def raw_edges(scope: Scope) -> Iterator[Callable[[], Edge]]:
+    """What comes in, up to the mentions."""
     yield lambda: first_stage_edge(scope, RAW_QUOTES, QUOTES, "moodtape.quotes", QuoteRules)
     yield lambda: first_stage_edge(scope, RAW_POSTS, POSTS, "moodtape.posts", PostRules)
-    for stage in _stage_edges(scope):
-        yield lambda stage=stage: _draw_up(scope, stage)  # type: ignore[misc]  # mypy cannot infer a default
-    stored = StoredEdges(scope.reader, scope.store, lambda topic, spans: _stored(scope, topic, spans))
+    yield lambda: mentions_edge(scope.reader)
+
+
+def stored_edges(scope: Scope) -> Iterator[Callable[[], Edge]]:
+    """What is stored: each table, the dead letters, the ledger."""
+    settle = scope_settle(scope)
+    stored = StoredEdges(scope.reader, scope.store, settle, scope.until)
     for table in TABLES:
-        yield lambda table=table: stored.draw_up(table)  # type: ignore[misc]  # mypy cannot infer a default
+        yield lambda table=table: stored.draw_up(table)  # type: ignore[misc]
     for topic in TOPICS:
-        yield lambda topic=topic: letters_edge(  # type: ignore[misc]
-            scope.reader, scope.store, topic, lambda name, spans: _stored(scope, name, spans)
-        )
+        yield lambda topic=topic: letters_edge(scope.reader, scope.store, topic, settle)  # type: ignore[misc]
+    yield lambda: ledger_edge(scope.reader, scope.store)
 
 
 def first_stage_edge(scope: Scope, raw: str, out: str, group: str, rules: Callable[[], Rules]) -> Edge:
@@ -83,44 +130,44 @@ def first_stage_edge(scope: Scope, raw: str, out: str, group: str, rules: Callab
     edge = Edge(f"{raw} -> {out}")
     reader = scope.reader
     ends = require(reader.spans(raw), raw)
+    if scope.patience is None:
+        ends = _cut(ends, reader.committed(group, ends))
     edge.notes += _await(scope, f"{group} has not read all of {raw}", lambda: _lag(reader, group, ends))
     made = {span.partition: span for span in require(reader.spans(out), out)}
     # Whatever stands in the output by now came from a raw record below these ends.
     later = {span.partition: span for span in reader.spans(raw)}
-    dead = buried(reader, raw, group)
+    tries = tries_of(reader, raw, group)
     for span in ends:
-        tries = Tries(raw, span.partition, group, dead.get(span.partition, NONE), span.low)
-        count = Recount(edge, rules(), span.partition, span.high, tries)
+        held = Held(not span.low, not made[span.partition].low)
+        count = Recount(edge, rules(), span.partition, span.high, tries(span), held)
         count.take_raw(facts_only(reader.facts(later[span.partition])))
         count.take_out(facts_only(reader.facts(made[span.partition])))
         count.close()
     return edge
 
 
-def _stage_edges(scope: Scope) -> Iterator[StageEdge]:
+def stage_edges(scope: Scope) -> Iterator[StageEdge]:
+    """What is made of prices and mentions."""
     reader, settings = scope.reader, scope.settings
     calendar = Calendar(settings.day_zone)
-    yield StageEdge(
-        reader,
-        (QUOTES,),
-        BARS,
-        "moodtape.bars",
-        lambda edge, number, lows: BarsAgain(edge, number, calendar, settings.quote_sources, lows),
-    )
-    yield StageEdge(
-        reader,
-        (MENTIONS,),
-        SENTIMENT,
-        "moodtape.moods",
-        lambda edge, _, lows: MoodsAgain(edge, calendar, settings.post_sources, not lows[MENTIONS]),
-    )
-    yield StageEdge(
-        reader,
-        (BARS, SENTIMENT),
-        CORRELATIONS,
-        "moodtape.correlations",
-        lambda edge, number, lows: CorrelationsAgain(edge, number, not (lows[BARS] or lows[SENTIMENT])),
-    )
+
+    def matching(low: int) -> Callable[..., Matching[Any]]:
+        return partial(Matching, until=scope.until, headless=low > 0)
+
+    def bars(edge: Edge, number: int, lows: Mapping[str, int]) -> Judge:
+        return BarsAgain(edge, number, calendar, settings.quote_sources, lows, matching(lows[BARS]))
+
+    def moods(edge: Edge, _: int, lows: Mapping[str, int]) -> Judge:
+        whole = not lows[MENTIONS]
+        return MoodsAgain(edge, calendar, settings.post_sources, whole, matching=matching(lows[SENTIMENT]))
+
+    def correlations(edge: Edge, number: int, lows: Mapping[str, int]) -> Judge:
+        whole = not (lows[BARS] or lows[SENTIMENT])
+        return CorrelationsAgain(edge, number, whole, matching(lows[CORRELATIONS]))
+
+    yield StageEdge(reader, (QUOTES,), BARS, "moodtape.bars", bars)
+    yield StageEdge(reader, (MENTIONS,), SENTIMENT, "moodtape.moods", moods)
+    yield StageEdge(reader, (BARS, SENTIMENT), CORRELATIONS, "moodtape.correlations", correlations)
 
 
 def _draw_up(scope: Scope, stage: StageEdge) -> Edge:
@@ -134,16 +181,30 @@ def _lag(reader: TopicReader, group: str, ends: list[Span]) -> int:
     return sum(max(0, span.high - committed[span.partition]) for span in ends)
 
 
-def _stored(scope: Scope, topic: str, ends: list[Span]) -> list[str]:
-    def lag() -> int:
-        stored = scope.store.stored_to(topic)
-        return sum(max(0, span.high - max(span.low, stored.get(span.partition, 0))) for span in ends)
+def scope_settle(scope: Scope) -> Settle:
+    """How much of a topic must be stored: all of it after a while, or what the sink says that it has stored."""
 
-    return _await(scope, f"the sink has not stored all of {topic}", lag)
+    def settle(topic: str, ends: list[Span]) -> tuple[list[Span], list[str]]:
+        def lag() -> int:
+            stored = scope.store.stored_to(topic)
+            return sum(max(0, span.high - max(span.low, stored.get(span.partition, 0))) for span in ends)
+
+        if scope.patience is None:
+            return _cut(ends, scope.store.stored_to(topic)), []
+        return ends, _await(scope, f"the sink has not stored all of {topic}", lag)
+
+    return settle
+
+
+def _cut(spans: list[Span], come_to: Mapping[int, int]) -> list[Span]:
+    """Spans that end where somebody has come to."""
+    return [replace(s, high=max(s.low, min(s.high, come_to.get(s.partition, s.low)))) for s in spans]
 
 
 def _await(scope: Scope, complaint: str, lag: Callable[[], int]) -> list[str]:
     """Wait for a stage or a sink to come up; what it still lacks after that is missing, and this says why."""
+    if scope.patience is None:
+        return []
     deadline = time.monotonic() + scope.patience
     while behind := lag():
         if time.monotonic() >= deadline:

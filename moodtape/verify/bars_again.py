@@ -4,7 +4,8 @@ All revisions of all bars follow from one log, clocks included: a bucket is emit
 end, and again at the next clock after a quote that changed it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
@@ -13,7 +14,7 @@ from schemas.records import Bar, Quote
 from schemas.topics import BARS, QUOTES, RAW_QUOTES
 
 from .account import Edge
-from .bar_figures import Price, PriceKey, Told, differing, price_of, tell
+from .bar_figures import VALUES, Price, PriceKey, Told, differing, price_of, tell
 from .buckets import INTERVALS, KEPT, MICROS, Bucket, Calendar
 from .clockwork import Clockwork
 from .indicator_figures import Series
@@ -44,19 +45,27 @@ class BarsAgain:
         preference: sources, the preferred first.
         lows: the first offset that is held of each topic. Where quotes are gone, bars of the first two days that
             are left are not judged; where bars are gone, no indicators are.
+        matching: how what must be there is compared with what is there.
     """
 
     def __init__(
-        self, edge: Edge, partition: int, calendar: Calendar, preference: Sequence[str], lows: Mapping[str, int]
+        self,
+        edge: Edge,
+        partition: int,
+        calendar: Calendar,
+        preference: Sequence[str],
+        lows: Mapping[str, int],
+        matching: Callable[..., Matching[Told]] = Matching,
     ) -> None:
         self._calendar, self._preference, self._whole = calendar, preference, not lows[QUOTES]
-        self._indicators = None if lows[BARS] else IndicatorsAgain(edge)
-        self._matching: Matching[Told] = Matching(edge, differing, _spoken)
+        self._indicators = None if lows[BARS] else IndicatorsAgain()
+        self._matching = matching(edge, self._differing, _spoken)
         self._clockwork = Clockwork([(QUOTES, f"{RAW_QUOTES}/{partition}")])
         self._first: int | None = None
         self._open: dict[Bucket, _Open] = {}
         self._due: list[tuple[int, Bucket]] = []
         self._ends: list[tuple[int, Bucket]] = []
+        self._known: dict[tuple[str, int], KnownTimes] = {}
 
     def take(self, topic: str, entry: Fact | Heard, sure: bool) -> None:
         """Take the next quote or clock of the log."""
@@ -71,16 +80,16 @@ class BarsAgain:
         if bar is None:
             self._matching.edge.blame("altered", f"bars.v1 offset {fact.offset} cannot be decoded: {fact.error}")
             return
-        if self._indicators is not None:
-            self._indicators.take(bar)
+        wrong = self._indicators.take(bar) if self._indicators is not None else []
+        if wrong and self._matching.judges(bar):
+            self._matching.edge.blame("altered", f"{_spoken(_key(bar))}: {', '.join(wrong)}")
         if self._judged(bar.start):
-            key = Bucket(bar.symbol, bar.interval, bar.start, bar.event_time)
-            self._matching.find((*key, bar.revision), bar, round_)
+            self._matching.find(_key(bar), bar, round_)
 
     def proceed(self) -> None:
         """Nothing waits here."""
 
-    def settle(self, round_: int) -> None:
+    def settle(self, round_: int, last: bool) -> None:
         """Blame what does not add up."""
         self._matching.settle(round_)
 
@@ -124,8 +133,22 @@ class BarsAgain:
         held = self._open[bucket]
         revision, held.revision, held.touched = held.revision, held.revision + 1, False
         told = tell(held.prices.values(), bucket, self._preference)
-        if told is not None and self._judged(bucket.start):
-            self._matching.expect((*bucket, revision), told, sure)
+        if told is None:
+            return
+        name = bucket.symbol, bucket.interval
+        known = self._known.setdefault(name, KnownTimes(bucket.interval)).take(bucket.end, told.known_time)
+        if self._judged(bucket.start):
+            self._matching.expect((*bucket, revision), told._replace(known_time=known), sure)
+
+    def _differing(self, told: Told, bar: Bar) -> list[str]:
+        """What of the bars before is gone from the log may have been known later."""
+        early = bar.known_time < told.known_time
+        wrong = early or (self._whole and bar.known_time != told.known_time)
+        return differing(told, bar, VALUES) + ["known_time"] * wrong
+
+
+def _key(bar: Bar) -> Key:
+    return bar.symbol, bar.interval, bar.start, bar.event_time, bar.revision
 
 
 def _spoken(key: Key) -> str:
@@ -133,21 +156,46 @@ def _spoken(key: Key) -> str:
     return spoken(("bar", symbol, f"{interval} s", start, "revision", revision))
 
 
+class KnownTimes:
+    """When a bar was known: the greatest time of the facts inside it and inside the bars before it, as they counted."""
+
+    def __init__(self, interval: int) -> None:
+        self._reach = KEPT + 2 * interval * MICROS
+        self._settled = 0
+        self._ends: list[int] = []
+        self._known: list[int] = []
+
+    def take(self, end: int, known: int) -> int:
+        """Put in a bar, or its next revision, by its end and its own facts; when all it says was known."""
+        at = bisect_left(self._ends, end)
+        if at < len(self._ends) and self._ends[at] == end:
+            self._known[at] = known
+        else:
+            self._ends.insert(at, end)
+            self._known.insert(at, known)
+        latest = max(self._settled, *self._known[: at + 1])
+        self._settle()
+        return latest
+
+    def _settle(self) -> None:
+        """Keep of the bars that nothing can revise any more only the greatest time."""
+        cut = bisect_left(self._ends, self._ends[-1] - self._reach)
+        if cut > 64:
+            self._settled = max(self._settled, *self._known[:cut])
+            del self._ends[:cut], self._known[:cut]
+
+
 class IndicatorsAgain:
     """Indicators of one partition's bars, told again in the order of the log."""
 
-    def __init__(self, edge: Edge) -> None:
-        self.edge = edge
+    def __init__(self) -> None:
         self._series: dict[tuple[str, int], Series] = {}
 
-    def take(self, bar: Bar) -> None:
-        """Take the next bar of the log and compare its indicators."""
+    def take(self, bar: Bar) -> list[str]:
+        """Take the next bar of the log; names of the indicators that are wrong."""
         name = bar.symbol, bar.interval
         series = self._series.get(name)
         if series is None:
             series = self._series[name] = Series(bar.interval)
         state = series.take(bar)
-        wrong = [] if state is None else differing_indicators(state.values(), bar)
-        if wrong:
-            place = _spoken((bar.symbol, bar.interval, bar.start, bar.event_time, bar.revision))
-            self.edge.blame("altered", f"{place}: {', '.join(wrong)}")
+        return [] if state is None else differing_indicators(state.values(), bar)

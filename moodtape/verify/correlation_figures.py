@@ -118,6 +118,12 @@ class Sheet:
             self.moods[entry.end] = entry
         return former
 
+    def reach(self, interval: int, end: int, width: int) -> int | None:
+        """Where the stretch of the first bar of a full window begins; None where there are fewer bars."""
+        ends = self._bar_ends.get(interval, [])
+        before = bisect_right(ends, end) - width - 1
+        return ends[before] if before >= 0 else None
+
     def trim(self) -> None:
         """Let go of what no window of a bar still to come can reach."""
         for interval, ends in self._bar_ends.items():

@@ -1,16 +1,16 @@
 """Correlations told again from bars and moods, which are read in step by their clocks."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from itertools import chain
 
 from schemas.clocks import Clock
 from schemas.records import Bar, Correlation, Sentiment
 from schemas.topics import BARS, MENTIONS, QUOTES, SENTIMENT
 
 from .account import Edge
-from .buckets import DAY, MICROS
 from .clockwork import Clockwork, Origin
 from .correlation_figures import (
     MOOD_INTERVAL,
@@ -58,12 +58,15 @@ class CorrelationsAgain:
         edge: what the findings go to.
         partition: its number.
         whole: whether both inputs' logs still begin with their first record. If not, correlations are not judged
-            until a full window of days after the first clock.
+            until a full window of bars after the first clock.
+        matching: how what must be there is compared with what is there.
     """
 
-    def __init__(self, edge: Edge, partition: int, whole: bool) -> None:
+    def __init__(
+        self, edge: Edge, partition: int, whole: bool, matching: Callable[..., Matching[Correlated]] = Matching
+    ) -> None:
         self.edge, self._whole = edge, whole
-        self._matching: Matching[Correlated] = Matching(edge, differing, _spoken, self._explain)
+        self._matching = matching(edge, differing, _spoken, self._explain)
         origins: list[Origin] = [(BARS, f"{QUOTES}/{partition}"), (SENTIMENT, f"{MENTIONS}/{partition}")]
         self._clockwork = Clockwork(origins)
         self._inputs = {BARS: _Input(), SENTIMENT: _Input()}
@@ -84,8 +87,7 @@ class CorrelationsAgain:
         if record is None:
             self.edge.blame("altered", f"correlations.v1 offset {fact.offset} cannot be decoded: {fact.error}")
             return
-        if self._judged(record.event_time):
-            self._matching.find((*_key(record), record.revision), record, round_)
+        self._matching.find((*_key(record), record.revision), record, round_)
 
     def proceed(self) -> None:
         """Go on as far as both inputs allow."""
@@ -93,10 +95,24 @@ class CorrelationsAgain:
             self._step(topic)
         self._tell()
 
-    def settle(self, round_: int) -> None:
+    def settle(self, round_: int, last: bool) -> None:
         """Blame what does not add up."""
         passed, ended = self._clockwork.passed, self._clockwork.ended
-        self._matching.settle(round_, lambda key: ended or (passed is not None and key[3] <= passed))
+        least = {} if last else self._least_waiting()
+        self._matching.settle(
+            round_,
+            lambda key: ended or (passed is not None and key[3] <= passed),
+            lambda key: key[3] < least.get(key[0], ALWAYS),
+        )
+
+    def _least_waiting(self) -> dict[str, int]:
+        """For each symbol the earliest end of a record that waits: the stage may have seen it before an end behind."""
+        least: dict[str, int] = {}
+        for entry, _ in chain.from_iterable(source.waiting for source in self._inputs.values()):
+            if isinstance(entry, Fact) and entry.record is not None:
+                end, symbol = entry.record.event_time, entry.record.symbol
+                least[symbol] = min(end, least.get(symbol, end))
+        return least
 
     def _next(self) -> str | None:
         """The input that is behind; None where it has nothing to give."""
@@ -151,14 +167,10 @@ class CorrelationsAgain:
         while self._due and (until is None or self._due[0][0] <= until):
             end, interval, symbol = heappop(self._due)
             self._emitted = max(self._emitted, end)
-            if self._judged(end):
-                figures = figures_of(self._sheets[symbol], symbol, interval, end)
-                self._ready.extend((figure, sure) for figure in figures)
+            figures = figures_of(self._sheets[symbol], symbol, interval, end)
+            self._ready.extend((figure, sure) for figure in figures)
         if len(self._ready) >= AT_ONCE:
             self._tell()
-
-    def _judged(self, end: int) -> bool:
-        return self._whole or (self._first is not None and end >= self._first + 62 * DAY * MICROS)
 
     def _tell(self) -> None:
         ready, self._ready = self._ready, []
@@ -173,8 +185,10 @@ class CorrelationsAgain:
 
     def _explain(self, key: Key, record: Correlation | None) -> Verdict:
         """Whether a correlation (None: its absence) is what some part of what came late gives."""
-        symbol, interval, _, end, *_, revision = key
+        symbol, interval, width, end, *_, revision = key
         sheet, passed = self._sheets.get(symbol), self._clockwork.passed
+        if not self._whole and (sheet is None or not self._is_held(sheet, interval, end, width)):
+            return "unclear"
         if revision or sheet is None or end not in sheet.bars.get(interval, {}):
             return "wrong"
         if self._late.is_unclear(end):
@@ -182,17 +196,21 @@ class CorrelationsAgain:
         if not self._clockwork.ended and (passed is None or end > passed):
             return "wrong"
         ways = self._late.ways(symbol, interval, end)
-        if any(_is(key[:-1], record, figures_of(sheet, symbol, interval, end, way)) for way in ways):
+        if any(self._is(key[:-1], record, figures_of(sheet, symbol, interval, end, way)) for way in ways):
             return "right"
         return "wrong" if ways else "unclear"
 
+    def _is_held(self, sheet: Sheet, interval: int, end: int, width: int) -> bool:
+        """Whether nothing of a window can have been removed."""
+        begin = sheet.reach(interval, end, width)
+        return begin is not None and self._first is not None and begin >= self._first
 
-def _is(key: Key, record: Correlation | None, figures: Sequence[Figure]) -> bool:
-    """Whether a correlation, or its absence, is that of some windows."""
-    told = dict(tell_all(figures)).get(key)
-    if told is None or record is None:
-        return told is None and record is None
-    return not differing(told, record)
+    def _is(self, key: Key, record: Correlation | None, figures: Sequence[Figure]) -> bool:
+        """Whether a correlation, or its absence, is that of some windows."""
+        told = dict(tell_all(figures)).get(key)
+        if told is None or record is None:
+            return told is None and record is None
+        return not self._matching.names(told, record)
 
 
 def _key(record: Correlation) -> CorrelationKey:

@@ -10,7 +10,7 @@ from schemas.topics import dead_letter_topic
 from .account import Edge
 from .reading import Span, TopicReader, require
 from .rows import Row, differences
-from .stored import Await, PartitionedRows
+from .stored import PartitionedRows, Settle
 from .tables import Store
 
 TABLE = "dead_letter"
@@ -44,15 +44,14 @@ class Letter(NamedTuple):
         return f"{said['origin_topic']} {said['origin_partition']} {said['origin_offset']} ({said['reason']})"
 
 
-def letters_edge(reader: TopicReader, store: Store, topic: str, wait: Await) -> Edge:
+def letters_edge(reader: TopicReader, store: Store, topic: str, settle: Settle) -> Edge:
     """Account for the dead letters of one topic: each identity has one row, that of the first letter of its last try.
 
     A sink that died may have written a letter twice; those copies, and letters of earlier tries, are duplicates.
     """
     letters = dead_letter_topic(topic)
     edge = Edge(f"{letters} -> {TABLE}")
-    spans = require(reader.spans(letters), letters)
-    edge.notes += wait(letters, spans)
+    spans, edge.notes = settle(letters, require(reader.spans(letters), letters))
     rows = PartitionedRows(store.rows(TABLE, COLUMNS, {"dlq_topic": letters}), spans)
     walk = LetterWalk(edge)
     for span in spans:

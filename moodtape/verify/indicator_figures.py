@@ -30,7 +30,6 @@ class Candle(NamedTuple):
     low: float
     close: float
     volume: float
-    known: int
 
 
 class Mean:
@@ -69,14 +68,13 @@ def wilder(period: int) -> Mean:
 
 @dataclass(slots=True)
 class State:
-    """What the bars so far leave behind. ``known`` is the greatest known_time of them."""
+    """What the bars so far leave behind."""
 
     count: int
     closes: deque[float]
     returns: deque[float]
     means: dict[str, Mean]
     obv: float = 0.0
-    known: int = 0
 
     @classmethod
     def empty(cls) -> "State":
@@ -105,7 +103,6 @@ class State:
             self.obv = candle.volume
         self.closes.append(close)
         self.count += 1
-        self.known = max(self.known, candle.known)
         means["ema12"].push(close)
         means["ema26"].push(close)
         # The fast mean inside MACD begins so that it is first there together with the slow one.
@@ -157,7 +154,7 @@ class Series:
         """Put a bar in its place; the state right after it, None for one from before the bars that are kept."""
         if bar.event_time <= self._settled:
             return None
-        candle = Candle(bar.event_time, bar.high, bar.low, bar.close, bar.volume, bar.known_time)
+        candle = Candle(bar.event_time, bar.high, bar.low, bar.close, bar.volume)
         if not self._ends or candle.end > self._ends[-1]:
             self._ends.append(candle.end)
             self._candles.append(candle)

@@ -1,13 +1,13 @@
 """The dead letters of a topic, by the place of the original, and the records that were sent back."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from schemas.deadletters import DeadLetter, NotADeadLetter, parse_dead_letter, parse_redriven
 from schemas.topics import dead_letter_topic
 
-from .reading import Fact, Heard, TopicReader
+from .reading import Fact, Heard, Span, TopicReader
 
 Digest = int
 Try = tuple[int, int]
@@ -65,10 +65,12 @@ class Tries:
 
     Args:
         low: first offset that the log still holds.
+        since: the broker's time (ms) since when its dead letters are held; 0 = from the first.
     """
 
-    def __init__(self, topic: str, partition: int, group: str, dead: Buried, low: int = 0) -> None:
+    def __init__(self, topic: str, partition: int, group: str, dead: Buried, low: int = 0, since: int = 0) -> None:
         self._place, self._group, self.dead, self._low = (topic, partition), group, dead, low
+        self._since = since
 
     def of(self, fact: Fact) -> Try | None:
         """Which try of which original a record is; None where it was redriven for another group."""
@@ -78,6 +80,10 @@ class Tries:
         if again.group != self._group or (again.topic, again.partition) != self._place:
             return None
         return again.offset, again.attempts
+
+    def may_be_dead(self, fact: Fact) -> bool:
+        """Whether a letter about a record may have been removed: it was written after the record."""
+        return fact.append_ms < self._since
 
     def counts(self, number: Try, fact: Fact) -> bool:
         """Whether a record stands for its identity: the original, or a later try whose original is gone."""
@@ -92,3 +98,15 @@ class Tries:
             number = self.of(entry)
             if number is not None and number not in self.dead.bytes_at:
                 yield entry
+
+
+def tries_of(reader: TopicReader, topic: str, group: str) -> Callable[[Span], Tries]:
+    """For each partition of a topic the tries of a group."""
+    dead = buried(reader, topic, group)
+    since = {span.partition: reader.held_since(span) for span in reader.spans(dead_letter_topic(topic))}
+
+    def tries(span: Span) -> Tries:
+        number = span.partition
+        return Tries(topic, number, group, dead.get(number, NONE), span.low, since.get(number, 0))
+
+    return tries

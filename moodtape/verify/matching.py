@@ -1,6 +1,6 @@
 """Figures that must be there, and figures that are there, brought together by their logical keys."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from .account import Edge, Trouble
@@ -23,10 +23,20 @@ class _Odd(NamedTuple, Generic[Told]):
     key: Key
     wrong: list[str]
     record: Any
+    known: int
 
 
 Verdict = Literal["wrong", "right", "unclear"]
 MOST_ODD = 500
+HEAD = 1000
+END = 3
+"""Where the end of its bucket stands in the key of every figure."""
+FOREVER = 1 << 62
+
+
+def known_of(told: Any) -> int:
+    """When what a figure must hold was known."""
+    return int(told["known_time"] if isinstance(told, Mapping) else told.known_time)
 
 
 class Matching(Generic[Told]):
@@ -38,6 +48,9 @@ class Matching(Generic[Told]):
         spoken: a logical key for people.
         explain: asked about a record that is not as expected, that nothing expects, or (None) that is expected and
             not there, before it is blamed.
+        until: only what was, or had to be, known by then is blamed.
+        headless: the output's first records were removed, so what is not there may have been: of buckets that end
+            no later than those of the first thousand records, nothing is missed.
     """
 
     def __init__(
@@ -46,8 +59,11 @@ class Matching(Generic[Told]):
         differing: Callable[[Told, Any], list[str]],
         spoken: Callable[[Key], str],
         explain: Callable[[Key, Any], Verdict] = lambda *_: "wrong",
+        until: int = FOREVER,
+        headless: bool = False,
     ) -> None:
-        self.edge = edge
+        self.edge, self._until = edge, until
+        self._head, self._removed_to = HEAD if headless else 0, FOREVER if headless else -FOREVER
         self._differing, self._spoken, self._explain = differing, spoken, explain
         self._expected: dict[Key, _Expected[Told]] = {}
         self._found: dict[Key, _Found] = {}
@@ -60,49 +76,100 @@ class Matching(Generic[Told]):
 
     def expect(self, key: Key, told: Told, sure: bool) -> None:
         """A figure follows from what went in; ``sure`` unless the stage may not have come so far yet."""
-        self.edge.facts_in += sure
+        self.edge.facts_in += sure and known_of(told) <= self._until
         found = self._found.pop(key, None)
         if found is None:
             self._expected[key] = _Expected(told, sure)
         else:
             self._compare(key, told, found.record)
 
+    def judges(self, record: Any) -> bool:
+        """Whether a figure was known by the moment that counts."""
+        return bool(record.known_time <= self._until)
+
     def find(self, key: Key, record: Any, round_: int) -> None:
         """A figure stands in the output; what it follows from was read by the end of a round of that number."""
-        self.edge.facts_out += 1
+        self.edge.facts_out += self.judges(record)
+        self._see_head(record)
         expected = self._expected.pop(key, None)
         if expected is not None:
             self._compare(key, expected.told, record)
         elif key in self._found:
-            self.edge.blame("extra", f"{self._spoken(key)} stands twice in the topic")
+            if self.judges(record):
+                self.edge.blame("extra", f"{self._spoken(key)} stands twice in the topic")
         else:
             self._found[key] = _Found(record, round_)
 
-    def settle(self, round_: int, must: Callable[[Key], bool] = lambda _: True) -> None:
+    def _see_head(self, record: Any) -> None:
+        if self._head:
+            end = record.event_time
+            self._removed_to = end if self._head == HEAD else max(self._removed_to, end)
+            self._head -= 1
+
+    def settle(
+        self,
+        round_: int,
+        must: Callable[[Key], bool] = lambda _: True,
+        ripe: Callable[[Key], bool] = lambda _: True,
+    ) -> None:
         """All outputs of what surely went in were read: blame what is missing, and what has no reason to be there.
 
         Args:
             round_: all that went in by the end of this round was read.
             must: whether an expected figure had to be written by now.
+            ripe: whether all is taken in that may explain a figure; the others wait for the next time.
         """
-        odd, self._odd = self._odd, []
-        for key, wrong, record in odd:
-            self._blame("altered", key, record, f": {', '.join(wrong)}")
-        for key in [k for k, expected in self._expected.items() if expected.sure and must(k)]:
-            del self._expected[key]
-            self._blame("missing", key, None, " must be there and is not")
-        for key in [k for k, found in self._found.items() if found.round <= round_]:
-            self._blame("extra", key, self._found.pop(key).record, ": nothing that went in gives it")
+        odd, self._odd = self._odd, [each for each in self._odd if not ripe(each.key)]
+        for each in (each for each in odd if ripe(each.key)):
+            self._blame("altered", each.key, each.record, f": {', '.join(each.wrong)}", each.known)
+        for key in [k for k, expected in self._expected.items() if expected.sure and must(k) and ripe(k)]:
+            known = known_of(self._expected.pop(key).told)
+            if key[END] <= self._removed_to:
+                self.edge.unjudged += 1
+            else:
+                self._blame("missing", key, None, " must be there and is not", known)
+        for key in [k for k, found in self._found.items() if found.round <= round_ and ripe(k)]:
+            record = self._found.pop(key).record
+            self._blame("extra", key, record, ": nothing that went in gives it", record.known_time)
 
     def _compare(self, key: Key, told: Told, record: Any) -> None:
-        wrong = self._differing(told, record)
+        wrong = self.names(told, record)
+        known = min(known_of(told), record.known_time)
         if wrong and len(self._odd) < MOST_ODD:
-            self._odd.append(_Odd(key, wrong, record))
-        elif wrong:
+            self._odd.append(_Odd(key, wrong, record, known))
+        elif wrong and known <= self._until:
             self.edge.blame("altered", f"{self._spoken(key)}: {', '.join(wrong)}")
 
-    def _blame(self, trouble: Trouble, key: Key, record: Any, what: str) -> None:
+    def names(self, told: Told, record: Any) -> list[str]:
+        """Names of the fields in which a record says what it must not."""
+        return self._differing(told, record)
+
+    def _blame(self, trouble: Trouble, key: Key, record: Any, what: str, known: int) -> None:
+        if known > self._until:
+            return
         verdict = self._explain(key, record)
         if verdict == "wrong":
             self.edge.blame(trouble, self._spoken(key) + what)
         self.edge.unjudged += verdict == "unclear"
+
+
+class Hindsight(Matching[Told]):
+    """Only figures that say more than what was known at their ``known_time`` gives.
+
+    What was read before a figure was written and is known by its ``known_time`` gives the figure that is expected;
+    it may say that it was known later than that, never earlier. What is not there used nothing.
+    """
+
+    def settle(
+        self,
+        round_: int,
+        must: Callable[[Key], bool] = lambda _: True,
+        ripe: Callable[[Key], bool] = lambda _: True,
+    ) -> None:
+        """Blame what has no reason to be there."""
+        super().settle(round_, lambda _: False, ripe)
+
+    def names(self, told: Told, record: Any) -> list[str]:
+        """As of any figure, but that it may say that it was known later."""
+        early = record.known_time < known_of(told)
+        return [name for name in super().names(told, record) if name != "known_time" or early]

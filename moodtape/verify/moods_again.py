@@ -4,7 +4,7 @@ All revisions follow from that log, clocks included. What a mood says of the 30 
 of them when it was emitted, so the account is drawn up in the order of the log too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
@@ -23,6 +23,8 @@ from .rows import spoken
 
 TWO_DAYS = 2 * 86_400 * MICROS
 Post = tuple[str, str]
+OR = "or"
+"""Other values that some fields of a mood may have."""
 Place = tuple[int, int]
 """Interval and end of a bucket of one symbol."""
 
@@ -62,6 +64,7 @@ class MoodsAgain:
         whole: whether the log of the mentions still begins with its first record. If not, moods are not judged
             until 30 buckets and two days after its first clock.
         partitions: how many partitions of posts feed it.
+        matching: how what must be there is compared with what is there.
     """
 
     def __init__(
@@ -72,9 +75,10 @@ class MoodsAgain:
         whole: bool,
         *,
         partitions: int = PARTITIONS,
+        matching: Callable[..., Matching[dict[str, Any]]] = Matching,
     ) -> None:
         self._calendar, self._whole = calendar, whole
-        self._matching: Matching[dict[str, Any]] = Matching(edge, differing, _spoken)
+        self._matching = matching(edge, _differing, _spoken)
         self._clockwork = Clockwork((MENTIONS, f"{RAW_POSTS}/{number}") for number in range(partitions))
         self._sight = Sight(sources)
         self._first: int | None = None
@@ -101,7 +105,7 @@ class MoodsAgain:
     def proceed(self) -> None:
         """Nothing waits here."""
 
-    def settle(self, round_: int) -> None:
+    def settle(self, round_: int, last: bool) -> None:
         """Blame what does not add up."""
         self._matching.settle(round_)
 
@@ -189,19 +193,33 @@ class MoodsAgain:
         if not self._judged(bucket.start, interval):
             return
         told = tell(bucket.inside.values())._asdict()
-        buzz, known = self._buzz(symbol, bucket, interval)
-        told |= {"buzz_z": buzz, "coverage": self._sight.coverage(bucket.start, end)}
-        told |= {"event_time": end, "known_time": max(end, bucket.known, known)}
+        told |= {"event_time": end, "coverage": self._sight.coverage(bucket.start, end)}
+        buzz = [
+            {"buzz_z": value, "known_time": max(end, bucket.known, known)}
+            for value, known in self._buzz(symbol, bucket, interval)
+        ]
+        told |= {**buzz[0], OR: buzz[1:]}
         self._matching.expect((name, interval, bucket.start, end, revision), told, sure)
 
-    def _buzz(self, symbol: _Symbol, bucket: _Open, interval: int) -> tuple[float | None, int]:
-        """buzz_z, and when the buckets that it looks back on became known."""
+    def _buzz(self, symbol: _Symbol, bucket: _Open, interval: int) -> list[tuple[float | None, int]]:
+        """buzz_z, and when the buckets that it looks back on became known.
+
+        Both ways where the symbol's first mention may have been removed, and with it whether there is a buzz_z.
+        """
         ends = self._calendar.previous(bucket.start, interval, HISTORY)
-        if symbol.first is None or symbol.first > ends[0]:
-            return None, 0
+        new = symbol.first is None or symbol.first > ends[0]
+        if new and self._whole:
+            return [(None, 0)]
         before = [symbol.buckets.get((interval, end)) for end in ends]
         known = max((b.told_known for b in before if b is not None), default=0)
-        return tell_buzz(len(bucket.inside), [0 if b is None else b.told_mentions for b in before]), known
+        buzz = tell_buzz(len(bucket.inside), [0 if b is None else b.told_mentions for b in before])
+        return [(None, 0), (buzz, known)] if new else [(buzz, known)]
+
+
+def _differing(told: Mapping[str, Any], mood: Sentiment) -> list[str]:
+    """Names of the fields in which a mood is none of what it may be."""
+    ways = [{name: value for name, value in {**told, **way}.items() if name != OR} for way in ({}, *told[OR])]
+    return min((differing(way, mood) for way in ways), key=len)
 
 
 def _spoken(key: Key) -> str:

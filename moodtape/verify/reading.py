@@ -19,6 +19,7 @@ SILENCE_SECONDS = 60.0
 BATCH = 2000
 POLL_SECONDS = 0.05
 EOF = KafkaError._PARTITION_EOF
+NEVER = 1 << 62
 Headers = list[tuple[str, bytes]]
 
 
@@ -84,6 +85,12 @@ class TopicReader:
         starts = log_starts(self._bootstrap, [topic])
         ends = log_ends(self._bootstrap, [topic])
         return [Span(topic, part, starts[topic, part], ends[topic, part]) for _, part in sorted(ends)]
+
+    def held_since(self, span: Span) -> int:
+        """The broker's time (ms) of the first record still held; 0 where none was removed, NEVER where none is left."""
+        if not span.low:
+            return 0
+        return next((int(message.timestamp()[1]) for message in self.messages(span)), NEVER)
 
     def messages(self, span: Span) -> Iterator[Any]:
         """Every record between the offsets of a span, clocks included, in order.

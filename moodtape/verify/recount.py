@@ -4,134 +4,43 @@ Each partition is accounted for alone, because a key keeps its partition. ``end`
 when the account began: what stands behind it may have come out already, but need not.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import fields
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from heapq import nsmallest
+from typing import Any, NamedTuple
 
-from schemas.records import Quote, RawPost, RawQuote, ScoredPost
+from schemas.deadletters import parse_redriven
 
 from .account import Edge
+from .first_stages import Came, Key, Rules, Went
 from .letters import Tries, Try, digest
-from .reading import Fact
+from .reading import NEVER, Fact
 from .rows import spoken
 
-Key = tuple[Any, ...]
-POST_MEMORY = 30 * 24 * 3600 * 1_000_000
+
+class Held(NamedTuple):
+    """Whether the raw topic and the first stage's still begin with their first record."""
+
+    raw: bool
+    out: bool
 
 
-class Went(NamedTuple):
-    """A raw fact: where it stands, what it says (``content`` decides sameness, ``body`` must come out equal)."""
-
-    offset: int
-    content: int
-    body: int
-    order: int
-
-
-class Came(NamedTuple):
-    """A fact of the first stage's topic."""
-
-    offset: int
-    body: int
-    revision: int
-    late: bool
-
-
-class Rules(Protocol):
-    """What makes two raw facts the same, and which of them come out."""
-
-    def key(self, record: Any) -> Key: ...
-    def went(self, offset: int, record: Any) -> Went: ...
-    def came(self, offset: int, record: Any) -> Came: ...
-    def survivors(self, went: Sequence[Went]) -> list[tuple[Went, int]]: ...
-
-
-class QuoteRules:
-    """Same key: another payload replaces if its ingest_time is greater, else it is a duplicate."""
-
-    _shared = tuple(f.name for f in fields(RawQuote))
-
-    def key(self, record: RawQuote | Quote) -> Key:
-        """(source, symbol, interval or 0, event_time, sequence or 0)."""
-        interval = record.bar.interval if record.bar else 0
-        return (record.source, record.symbol, interval, record.event_time, record.sequence or 0)
-
-    def went(self, offset: int, record: RawQuote) -> Went:
-        """A raw quote; its order is its ingest_time."""
-        said = [getattr(record, name) for name in self._shared if name != "ingest_time"]
-        return Went(offset, hash(tuple(said)), self._body(record), record.ingest_time)
-
-    def came(self, offset: int, record: Quote) -> Came:
-        """A quote."""
-        return Came(offset, self._body(record), record.revision, "late" in record.flags)
-
-    def _body(self, record: RawQuote | Quote) -> int:
-        return hash(tuple(getattr(record, name) for name in self._shared))
-
-    def survivors(self, went: Sequence[Went]) -> list[tuple[Went, int]]:
-        """The facts of one key that come out, each with its revision; the rest are duplicates."""
-        out: list[tuple[Went, int]] = []
-        for fact in went:
-            if not out:
-                out.append((fact, 0))
-            elif fact.content != out[-1][0].content and fact.order > out[-1][0].order:
-                out.append((fact, out[-1][1] + 1))
-        return out
-
-
-class PostRules:
-    """Same post: a higher revision with another text, other symbols or deletion comes out, the rest does not.
-
-    A post more than 30 days behind is no longer remembered: it may come again, flagged late.
-    """
-
-    _shared = ("source", "post_id", "revision", "event_time", "ingest_time", "community", "deleted")
-
-    def __init__(self) -> None:
-        self._newest = 0
-
-    def key(self, record: RawPost | ScoredPost) -> Key:
-        """(source, post_id)."""
-        return (record.source, record.post_id)
-
-    def went(self, offset: int, record: RawPost) -> Went:
-        """A raw post; its order is its revision."""
-        self._newest = max(self._newest, record.event_time)
-        content = hash((record.text, record.symbols, record.deleted))
-        return Went(offset, content, self._body(record), record.revision)
-
-    def came(self, offset: int, record: ScoredPost) -> Came:
-        """A scored post."""
-        forgotten = "late" in record.flags and record.event_time < self._newest - POST_MEMORY
-        return Came(offset, self._body(record), record.revision, forgotten)
-
-    def _body(self, record: RawPost | ScoredPost) -> int:
-        # Of a deleted post nothing is passed on that tells who wrote it.
-        person = (None, None) if isinstance(record, RawPost) and record.deleted else (record.author, record.url)
-        return hash((*(getattr(record, name) for name in self._shared), *person))
-
-    def survivors(self, went: Sequence[Went]) -> list[tuple[Went, int]]:
-        """The revisions of one post that come out."""
-        out: list[tuple[Went, int]] = []
-        highest = -1
-        for fact in went:
-            if fact.order > highest:
-                highest = fact.order
-                if not out or fact.content != out[-1][0].content:
-                    out.append((fact, fact.order))
-        return out
+WHOLE = Held(True, True)
+HEAD = 100
 
 
 class Recount:
     """The account of one partition between a raw topic and the first stage's.
 
     A record that is sent back is another try of the same fact: ``in`` and ``dead`` count facts, and a fact is dead
-    while its last try failed.
+    while its last try failed. Where the beginning of a log was removed, a key that does not add up is not judged if
+    what is missing may have stood there: outputs follow their facts in order, so the first that are held of the one
+    log tell how far back the other is needed.
     """
 
-    def __init__(self, edge: Edge, rules: Rules, partition: int, end: int, tries: Tries) -> None:
-        self.edge = edge
+    def __init__(self, edge: Edge, rules: Rules, partition: int, end: int, tries: Tries, held: Held = WHOLE) -> None:
+        self.edge, self._held = edge, held
         self._rules, self._partition, self._end, self._tries = rules, partition, end, tries
+        self._unlettered = 0
         self._given_up: set[int] = set()
         self._went: dict[Key, list[Went]] = {}
         self._came: dict[Key, list[Came]] = {}
@@ -144,12 +53,17 @@ class Recount:
                 continue
             if self._tries.counts(number, fact):
                 self._count(fact.offset)
+            doubtful = self._tries.may_be_dead(fact)
+            if doubtful:
+                self._unlettered = fact.offset + 1
             if number in self._tries.dead.bytes_at:
                 self._bury(fact, number)
                 continue
             self._resolve(fact, number)
             if fact.record is None:
-                if fact.offset < self._end:
+                if doubtful:
+                    self.edge.unjudged += 1
+                elif fact.offset < self._end:
                     self.edge.blame("missing", f"{self._place(fact.offset)} cannot be decoded and is no dead letter")
             else:
                 self._went.setdefault(self._rules.key(fact.record), []).append(
@@ -157,8 +71,10 @@ class Recount:
                 )
 
     def take_out(self, facts: Iterable[Fact]) -> None:
-        """Take what the first stage wrote."""
+        """Take what the first stage wrote; what was sent back for somebody who read it is no output."""
         for fact in facts:
+            if parse_redriven(fact.headers) is not None:
+                continue
             self.edge.facts_out += 1
             if fact.record is None:
                 self.edge.blame("altered", f"{self._place(fact.offset)} of the output cannot be decoded")
@@ -169,9 +85,15 @@ class Recount:
         """Blame what does not add up."""
         for offset in self._tries.dead.twice:
             self.edge.blame("extra", f"{self._place(offset)} is a dead letter twice")
+        raw_from, out_from = max(self._raw_from(), self._unlettered), self._out_from()
         for key, went in self._went.items():
-            self._settle(key, went, self._came.pop(key, []))
+            came = self._came.pop(key, [])
+            removed = went[0].offset < raw_from or (bool(came) and came[0].offset < out_from)
+            self._settle(key, went, came, removed)
         for key, came in self._came.items():
+            if came[0].offset < out_from:
+                self.edge.unjudged += 1
+                continue
             self.edge.blame("extra", f"{spoken(key)} came out ({self._where(came)}) and never went in")
 
     def _count(self, offset: int) -> None:
@@ -190,12 +112,27 @@ class Recount:
             self._given_up.discard(number[0])
             self.edge.dead -= 1
 
-    def _settle(self, key: Key, went: list[Went], came: list[Came]) -> None:
+    def _raw_from(self) -> int:
+        """Raw offset from which on everything must have come out: outputs of what stands before may be removed."""
+        if self._held.out:
+            return 0
+        return _furthest(self._came, self._went)
+
+    def _out_from(self) -> int:
+        """Output offset from which on everything must have gone in: what gave those before may be removed."""
+        if self._held.raw:
+            return 0
+        return _furthest(self._went, self._came)
+
+    def _settle(self, key: Key, went: list[Went], came: list[Came], removed: bool) -> None:
         # What stands behind the end may be done or not: the account holds if it holds for some place between.
         sure = sum(fact.offset < self._end for fact in went)
         accounts = [self._compare(went[:n], came) for n in range(sure, len(went) + 1)]
         best = min(accounts, key=lambda account: len(account.troubles))
         self.edge.duplicates += accounts[0].duplicates if sure else 0
+        if removed:
+            self.edge.unjudged += bool(best.troubles)
+            return
         for trouble, what in best.troubles:
             self.edge.blame(trouble, f"{spoken(key)}: {what}")
 
@@ -227,6 +164,13 @@ class Recount:
 
     def _where(self, came: Sequence[Came]) -> str:
         return f"output offset {', '.join(str(fact.offset) for fact in came)}"
+
+
+def _furthest(first: Mapping[Key, Sequence[Went | Came]], other: Mapping[Key, Sequence[Went | Came]]) -> int:
+    """The furthest place in the other log of the first hundred facts of a log; NEVER where none of them is there."""
+    head = nsmallest(HEAD, ((fact.offset, fact.body, key) for key, facts in first.items() for fact in facts))
+    places = ([f.offset for f in other.get(key, ()) if f.body == body] for _, body, key in head)
+    return max((min(each) for each in places if each), default=NEVER)
 
 
 class _Account:

@@ -9,6 +9,7 @@ from schemas.topics import TOPICS, partition_of
 
 from .account import Edge
 from .letters import Tries, Try
+from .matching import FOREVER
 from .reading import Fact
 from .tables import Table
 
@@ -102,6 +103,7 @@ class Comparison:
         table: what the rows must look like.
         doubtful: which of the differing columns may be right after all, given the record, the row and the columns.
         suspect: told of the record of a row that differs in such columns only, and what differs.
+        until: only what was known by then is judged.
     """
 
     def __init__(
@@ -110,11 +112,20 @@ class Comparison:
         table: Table,
         doubtful: Callable[[Any, Row, list[str]], list[str]] = lambda *_: [],
         suspect: Callable[[Any, str], None] = lambda *_: None,
+        until: int = FOREVER,
     ) -> None:
-        self.edge = edge
+        self.edge, self._until = edge, until
         self._table, self._doubtful, self._suspect = table, doubtful, suspect
         self._revisions = Revisions()
         self._refused: dict[int, Refused] = {}
+
+    def _judges(self, record: Any, row: Row | None) -> bool:
+        """Whether a record, or its row, was known by the moment that counts."""
+        if self._until == FOREVER:
+            return True
+        said = [] if record is None else [getattr(record, self._table.known)]
+        kept = [] if row is None else [from_datetime(row[self._table.known])]
+        return any(known <= self._until for known in (*said, *kept))
 
     def walk(self, partition: int, facts: Iterable[Fact], rows: Iterable[Row], tries: Tries) -> None:
         """Account for one partition, or for its next part.
@@ -131,12 +142,14 @@ class Comparison:
             found = row is not None and row["topic_offset"] == fact.offset
             number = tries.of(fact)
             if number is not None:
-                self.edge.facts_in += tries.counts(number, fact)
+                judged = self._judges(fact.record, row if found else None)
+                self.edge.facts_in += judged and tries.counts(number, fact)
                 given_up = number in tries.dead.bytes_at
                 excuse = refused.take(number, given_up, found)
-                if number[1] == 1 and fact.record is not None:
+                if self._until == FOREVER and number[1] == 1 and fact.record is not None:
                     self._judge_record(partition, fact)
-                self._judge(partition, fact, row if found else None, excuse)
+                if judged:
+                    self._judge(partition, fact, row if found else None, excuse, tries.may_be_dead(fact))
             elif row is not None and found:
                 self.stray(row)
             if found:
@@ -147,14 +160,17 @@ class Comparison:
 
     def stray(self, row: Row) -> None:
         """Blame a row that is one too many."""
+        if not self._judges(None, row):
+            return
         self.edge.facts_out += 1
         place = f"partition {row['topic_partition']} offset {row['topic_offset']}"
         self.edge.blame("extra", f"{_identity(row)}: a row that no record stands for, or a second one ({place})")
 
-    def _judge(self, partition: int, fact: Fact, row: Row | None, excused: bool) -> None:
+    def _judge(self, partition: int, fact: Fact, row: Row | None, excused: bool, doubtful: bool) -> None:
         record = fact.record
         if row is None:
-            if not excused:
+            self.edge.unjudged += doubtful and not excused
+            if not excused and not doubtful:
                 self.edge.blame("missing", f"{self._name(partition, fact)} has no row")
             return
         self.edge.facts_out += 1
@@ -164,12 +180,12 @@ class Comparison:
         wrong = differences(row, self._table.columns(record))
         if not wrong:
             return
-        doubtful = self._doubtful(record, row, wrong)
-        certain = [column for column in wrong if column not in doubtful]
+        excusable = self._doubtful(record, row, wrong)
+        certain = [column for column in wrong if column not in excusable]
         if certain:
             self.edge.blame("altered", f"{self._name(partition, fact)}: {', '.join(certain)}")
-        elif doubtful:
-            self._suspect(record, f"{self._name(partition, fact)}: {', '.join(doubtful)}")
+        elif excusable:
+            self._suspect(record, f"{self._name(partition, fact)}: {', '.join(excusable)}")
 
     def _judge_record(self, partition: int, fact: Fact) -> None:
         """Whether a record stands where it belongs, and once."""

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from schemas.deadletters import parse_redriven
+
 from .account import Edge
-from .letters import NONE, Tries, buried
+from .letters import Tries, tries_of
 from .reading import Fact, Heard, Span, TopicReader, facts_only, in_step, require
 
 Place = tuple[str, int]
@@ -14,13 +16,14 @@ Place = tuple[str, int]
 class Judge(Protocol):
     """Tells one stage's outputs again, fed with what the stage read and with what it wrote.
 
-    The outputs of everything that it is fed as ``sure`` in a round are fed in that round, too, by its end.
+    The outputs of everything that it is fed as ``sure`` in a round are fed in that round, too, by its end. ``settle``
+    blames what does not add up; ``last``: nothing more will come.
     """
 
     def take(self, topic: str, entry: Fact | Heard, sure: bool) -> None: ...
     def find(self, fact: Fact, round_: int) -> None: ...
     def proceed(self) -> None: ...
-    def settle(self, round_: int) -> None: ...
+    def settle(self, round_: int, last: bool) -> None: ...
 
 
 class StageEdge:
@@ -71,11 +74,11 @@ class StageEdge:
             judge = self._judge(partition, {**made, **later})
             inputs = [self._new(span_, goals[place]) for place, span_ in later.items() if place[1] == partition]
             self._feed(judge, [*inputs, self._new(span, span.high)], tries, True)
-            judge.settle(self._known(partition, goals))
+            judge.settle(self._known(partition, goals), False)
             if last:
                 rest = [self._new(span_, span_.high) for place, span_ in later.items() if place[1] == partition]
                 self._feed(judge, rest, tries, False)
-                judge.settle(self._round)
+                judge.settle(self._round, True)
         self._open = [(n, ends) for n, ends in self._open if any(goals[place] < end for place, end in ends.items())]
 
     def _committed(self) -> Iterator[tuple[Span, int]]:
@@ -102,12 +105,8 @@ class StageEdge:
         return self._judges[partition]
 
     def _tries(self, spans: Mapping[Place, Span]) -> dict[Place, Tries]:
-        dead = {topic: buried(self._reader, topic, self.group) for topic in self._inputs}
-        return {
-            (topic, number): Tries(topic, number, self.group, dead[topic].get(number, NONE), span.low)
-            for (topic, number), span in spans.items()
-            if topic in dead
-        }
+        made = {topic: tries_of(self._reader, topic, self.group) for topic in self._inputs}
+        return {place: made[span.topic](span) for place, span in spans.items() if span.topic in made}
 
     def _feed(self, judge: Judge, spans: Sequence[Span], tries: Mapping[Place, Tries], sure: bool) -> None:
         for part in in_step(spans):
@@ -115,7 +114,8 @@ class StageEdge:
                 entries = self._reader.facts(span)
                 if span.topic == self._output:
                     for fact in facts_only(entries):
-                        judge.find(fact, self._round)
+                        if parse_redriven(fact.headers) is None:  # else somebody who read it wants it again
+                            judge.find(fact, self._round)
                 else:
                     for entry in tries[span.topic, span.partition].folded(entries):
                         judge.take(span.topic, entry, sure)

@@ -7,40 +7,47 @@ from schemas.records import ScoredPost
 from schemas.topics import MENTIONS, POSTS, TOPICS
 
 from .account import Edge
-from .letters import NONE, SINK_GROUP, Tries, buried
+from .letters import SINK_GROUP, tries_of
 from .reading import Fact, Heard, Span, TopicReader, require
 from .rows import Comparison, Row
 from .tables import Store, Table, gone_with_author
 
-Await = Callable[[str, list[Span]], list[str]]
+Settle = Callable[[str, list[Span]], tuple[list[Span], list[str]]]
+"""Given a topic and what it holds: what of it the sink must have stored, and notes on that."""
 PostId = tuple[str, str]
 
 
 class StoredEdges:
-    """Draws up the edge of one table after the other; remembers which posts were deleted."""
+    """Draws up the edge of one table after the other; remembers which posts were deleted.
 
-    def __init__(self, reader: TopicReader, store: Store, wait: Await) -> None:
-        self._reader, self._store, self._wait = reader, store, wait
+    Args:
+        reader: of the topics.
+        store: of the tables.
+        settle: says how much of a topic must be stored.
+        until: only what was known by then is judged.
+    """
+
+    def __init__(self, reader: TopicReader, store: Store, settle: Settle, until: int) -> None:
+        self._reader, self._store, self._settle, self._until = reader, store, settle, until
         self._deleted: set[PostId] = set()
 
     def draw_up(self, table: Table) -> Edge:
         """Account for every record of a topic and every live row of its table."""
         edge = Edge(f"{table.topic} -> {table.name}")
-        spans = require(self._reader.spans(table.topic), table.topic)
-        edge.notes += self._wait(table.topic, spans)
-        dead = buried(self._reader, table.topic, SINK_GROUP)
+        spans, edge.notes = self._settle(table.topic, require(self._reader.spans(table.topic), table.topic))
+        tries = tries_of(self._reader, table.topic, SINK_GROUP)
         rows = PartitionedRows(self._store.rows(table.name, table.column_names, {}), spans)
         blanked: list[tuple[PostId, str]] = []
-        comparison = Comparison(edge, table, gone_with_author, lambda r, what: blanked.append((_post(r), what)))
+        comparison = Comparison(
+            edge, table, gone_with_author, lambda r, what: blanked.append((_post(r), what)), self._until
+        )
         for span in spans:
             facts: Iterable[Fact] = self._facts(span)
             inside: Iterable[Row] = rows.of(span.partition)
             if table.compacted:
                 facts = list(facts)
                 inside = _without_compacted(facts, inside)
-            given_up = dead.get(span.partition, NONE)
-            tries = Tries(table.topic, span.partition, SINK_GROUP, given_up, span.low)
-            comparison.walk(span.partition, facts, inside, tries)
+            comparison.walk(span.partition, facts, inside, tries(span))
         for row in rows.unfounded({s.partition: s.high for s in self._reader.spans(table.topic)}):
             comparison.stray(row)
         self._judge_blanked(edge, blanked)

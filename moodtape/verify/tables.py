@@ -1,13 +1,14 @@
 """The tables as they must look: for each topic its table, its logical key, and the columns of a record."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cache
 from operator import attrgetter
 from typing import Any
 
 import psycopg
-from psycopg import sql
+from psycopg import IsolationLevel, sql
 from psycopg.rows import dict_row
 
 from infra.errors import ServiceUnavailable
@@ -42,6 +43,12 @@ class Table:
     def column_names(self) -> tuple[str, ...]:
         """The columns that are compared."""
         return tuple(self.columns(_blank(TOPICS[self.topic].record)))
+
+    @property
+    def known(self) -> str:
+        """The field that says since when a record was known; empty where there is none."""
+        there = {field.name for field in fields(TOPICS[self.topic].record)}
+        return next((name for name in ("known_time", "ingest_time") if name in there), "")
 
     @property
     def compacted(self) -> bool:
@@ -134,6 +141,10 @@ def _blank(kind: Any) -> Any:
     return kind(**needed)
 
 
+def _equal(wanted: Mapping[str, Any]) -> sql.Composed:
+    return sql.SQL(" AND ").join(sql.SQL("{} = {}").format(sql.Identifier(k), sql.Placeholder(k)) for k in wanted)
+
+
 class Store:
     """Reads the tables as they were at one moment. Use as a context manager."""
 
@@ -151,13 +162,21 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
+    @contextmanager
+    def moment(self) -> Iterator[None]:
+        """Everything inside reads the tables as they are now."""
+        self._connection.isolation_level = IsolationLevel.REPEATABLE_READ
+        with self._connection.transaction():
+            self._connection.execute("SELECT")
+            yield
+
     def rows(self, table: str, columns: tuple[str, ...], where: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Live rows in order of partition and offset, streamed."""
         wanted = {"replay": "live", **where}
         query = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY topic_partition, topic_offset").format(
             sql.SQL(", ").join(map(sql.Identifier, (*PLACE, *columns))),
             sql.Identifier(table),
-            sql.SQL(" AND ").join(sql.SQL("{} = {}").format(sql.Identifier(k), sql.Placeholder(k)) for k in wanted),
+            _equal(wanted),
         )
         with self._connection.transaction(), self._connection.cursor("rows", binary=True) as cursor:
             cursor.itersize = 5000
@@ -173,6 +192,20 @@ class Store:
                 (topic,),
             ).fetchall()
         return {row["partition"]: row["next"] for row in found}
+
+    def ledger(self, topic: str, table: str, where: Mapping[str, str]) -> dict[int, tuple[int | None, int | None]]:
+        """For each partition the next offset to store, and the greatest that a row names, both at one moment."""
+        wanted = {"replay": "live", **where}
+        query = sql.SQL(
+            "SELECT partition, next, row FROM"
+            " (SELECT partition, max(next_offset) AS next FROM sink_offset"
+            " WHERE replay = 'live' AND topic = %(topic)s GROUP BY partition) AS entries"
+            " FULL JOIN (SELECT topic_partition AS partition, max(topic_offset) AS row FROM {}"
+            " WHERE {} GROUP BY topic_partition) AS stored USING (partition)"
+        ).format(sql.Identifier(table), _equal(wanted))
+        with self._connection.transaction():
+            found = self._connection.execute(query, {**wanted, "topic": topic}).fetchall()
+        return {each["partition"]: (each["next"], each["row"]) for each in found}
 
     def deleted_posts(self) -> set[tuple[str, str]]:
         """Source and identity of every post that a row says is deleted."""

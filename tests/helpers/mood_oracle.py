@@ -265,7 +265,10 @@ def _mean_mood(stretch: Sequence[Sentiment]) -> float:
     weights = [m.positive + m.negative + m.neutral for m in stretch]
     if sum(weights) == 0:
         return float("nan")
-    return float(np.dot([0.0 if m.score is None else m.score for m in stretch], weights) / sum(weights))
+    total = 0.0  # left to right, as the contract has it: another order may part two moods that are equal, or join two
+    for sentiment, weight in zip(stretch, weights, strict=True):
+        total += 0.0 if sentiment.score is None else sentiment.score * weight
+    return total / sum(weights)
 
 
 def _four(bar: Bar, window: int, mood: Floats, buzz: Floats, change: Floats, known: int) -> list[Correlation]:
@@ -352,10 +355,15 @@ def effective_number(x: Floats, y: Floats) -> float:
         told.append((_autocorrelation(a, k), _autocorrelation(b, k)))
         if min(map(abs, told[-1])) < 1.96 / math.sqrt(n):
             break
-    centre = np.eye(n) - np.full((n, n), 1 / n)
-    first, second = (centre @ linalg.toeplitz(_profile([pair[i] for pair in told], n)) for i in range(2))
-    spread = float(np.trace(first @ second))
+    first, second = (_centred(linalg.toeplitz(_profile([pair[i] for pair in told], n))) for i in range(2))
+    spread = float((first * second).sum())
     return n if spread <= 0 else min(float(n), 1 + float(np.trace(first) * np.trace(second)) / spread)
+
+
+def _centred(matrix: Floats) -> Floats:
+    """M S M of a symmetric S. For two of them tr(M S M T) is the sum of the products of their elements."""
+    means = matrix.mean(axis=0)
+    return matrix - means - means[:, None] + means.mean()
 
 
 def _profile(found: list[float], n: int) -> list[float]:

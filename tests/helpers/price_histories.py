@@ -79,15 +79,17 @@ def tell(quotes: Iterable[Quote], closed: int | None = None) -> dict[tuple[str, 
                 buckets.setdefault((symbol, interval, end), {}).setdefault((rank, source, width), []).append(one)
     out: dict[tuple[str, int, int], Bar] = {}
     states: dict[tuple[str, int], IndicatorState] = {}
+    known: dict[tuple[str, int], int] = {}
     for key in sorted(buckets):
         series = min(buckets[key])
-        out[key] = _bar(
-            key, series, sorted(buckets[key][series], key=order), states.setdefault(key[:2], IndicatorState())
-        )
+        facts = sorted(buckets[key][series], key=order)
+        # What is inside directly, and what is inside the bars before it, of which the indicators are made.
+        known[key[:2]] = max(known.get(key[:2], 0), key[2], *(one.ingest_time for one in facts))
+        out[key] = _bar(key, series, facts, states.setdefault(key[:2], IndicatorState()), known[key[:2]])
     return out
 
 
-def _bar(key: tuple[str, int, int], series: Any, facts: list[Quote], state: IndicatorState) -> Bar:
+def _bar(key: tuple[str, int, int], series: Any, facts: list[Quote], state: IndicatorState, known: int) -> Bar:
     (symbol, interval, end), (_, source, width) = key, series
     volume = turnover = 0.0
     for one in facts:
@@ -97,13 +99,13 @@ def _bar(key: tuple[str, int, int], series: Any, facts: list[Quote], state: Indi
     high = max(one.price if one.bar is None else one.bar.high for one in facts)
     low = min(one.price if one.bar is None else one.bar.low for one in facts)
     close = facts[-1].price
-    state.push((high, low, close, volume))
+    state.push((high, low, close, volume, 0))
     return Bar(
         symbol=symbol,
         interval=interval,
         start=GRID.bucket(end, interval)[0],
         event_time=end,
-        known_time=max(end, *(one.ingest_time for one in facts)),
+        known_time=known,
         open=facts[0].price if facts[0].bar is None else facts[0].bar.open,
         high=high,
         low=low,

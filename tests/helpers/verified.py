@@ -5,18 +5,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from infra.settings import Settings
 from moodtape.verify.account import Edge
 from moodtape.verify.bars_again import BarsAgain
 from moodtape.verify.buckets import Calendar
 from moodtape.verify.correlations_again import CorrelationsAgain
+from moodtape.verify.matching import Matching
 from moodtape.verify.moods_again import MoodsAgain
 from moodtape.verify.reading import Fact, Heard
 from schemas.clocks import Blind, Clock, parse_clock
 from schemas.codec import codec_for
 from schemas.records import Mention, Quote, SourceBar
 from schemas.topics import BARS, CORRELATIONS, MENTIONS, QUOTES, RAW_POSTS, RAW_QUOTES, SENTIMENT, partition_of
+from streams import topology
 from streams.engine.core import Entry
-from tests.helpers.world import PARTITIONS, World
+from streams.stage import Stage
+from tests.helpers.world import PARTITIONS, World, run_history
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -53,6 +57,19 @@ def world_of(seed: int, steps: int = 150, returns: bool = True) -> World:
     _tell(world, rng, now)
     _tell(world, rng, now, "end")
     return world
+
+
+def lived(seed: int, returns: bool) -> World:
+    """A random world after its stages have read everything."""
+    world = world_of(seed, 100, returns)
+    run_history(world, stages_of(), seed, crashes=0.0 if returns else 0.1, most=17)
+    return world
+
+
+def stages_of() -> list[Stage]:
+    """The stages that make figures."""
+    settings = Settings(quote_sources=PREFERENCE)
+    return [topology.bars(settings), topology.moods(settings), topology.correlations(settings)]
 
 
 def _mention(rng: random.Random, number: int, now: int, back: int, told: Sequence[Mention]) -> Mention:
@@ -136,25 +153,29 @@ def entries(log: Sequence[Entry], topic: str) -> list[Fact | Heard]:
     return found
 
 
-def judge_of(output: str, edge: Edge, partition: int) -> Any:
+def judge_of(output: str, edge: Edge, partition: int, matching: Callable[..., Matching[Any]] = Matching) -> Any:
     """The verifier's judge of one output topic."""
     if output == BARS:
-        return BarsAgain(edge, partition, Calendar(ZONE), PREFERENCE, WHOLE)
+        return BarsAgain(edge, partition, Calendar(ZONE), PREFERENCE, WHOLE, matching)
     if output == SENTIMENT:
-        return MoodsAgain(edge, Calendar(ZONE), (), True, partitions=PARTITIONS)
-    return CorrelationsAgain(edge, partition, True)
+        return MoodsAgain(edge, Calendar(ZONE), (), True, partitions=PARTITIONS, matching=matching)
+    return CorrelationsAgain(edge, partition, True, matching)
 
 
 INPUTS = {BARS: (QUOTES,), SENTIMENT: (MENTIONS,), CORRELATIONS: (BARS, SENTIMENT)}
 
 
 def verdict(
-    world: World, output: str, parts: int = 1, tamper: Callable[[list[Fact]], list[Fact]] = lambda facts: facts
+    world: World,
+    output: str,
+    parts: int = 1,
+    tamper: Callable[[list[Fact]], list[Fact]] = lambda facts: facts,
+    matching: Callable[..., Matching[Any]] = Matching,
 ) -> Edge:
     """What the verifier says of an output topic, fed in parts, after each partition's output was tampered with."""
     edge = Edge(output)
     for partition in range(PARTITIONS):
-        judge = judge_of(output, edge, partition)
+        judge = judge_of(output, edge, partition, matching)
         went = {topic: entries(world.logs[topic, partition], topic) for topic in INPUTS[output]}
         came = tamper([fact for fact in entries(world.logs[output, partition], output) if isinstance(fact, Fact)])
         for part in range(parts):
@@ -164,5 +185,5 @@ def verdict(
             for fact in came[len(came) * part // parts : len(came) * (part + 1) // parts]:
                 judge.find(fact, 1)
             judge.proceed()
-        judge.settle(1)
+        judge.settle(1, True)
     return edge

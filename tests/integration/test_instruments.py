@@ -14,6 +14,7 @@ from infra.kafka import plain_producer
 from schemas.records import Instrument
 from schemas.topics import INSTRUMENTS
 
+COUNTS = {"instruments": 2, "left_out": 0}
 LISTING = "Symbol,Security Name\nZOOT,Zoot Brands Inc. - Common Stock\nZOT.B,Zot Inc. Class B\n"
 
 
@@ -29,8 +30,8 @@ def test_loading_twice_writes_once(topics: str, environ: dict[str, str], tmp_pat
     path = tmp_path / "listing.csv"
     path.write_text(LISTING)
     first, second = (moodtape(tmp_path, environ, "instruments", "load", str(path)) for _ in range(2))
-    assert json.loads(first.stdout) == {"file": str(path), "instruments": 2, "written": 2, "unchanged": 0}
-    assert json.loads(second.stdout) == {"file": str(path), "instruments": 2, "written": 0, "unchanged": 2}
+    assert json.loads(first.stdout) == COUNTS | {"files": [str(path)], "written": 2, "unchanged": 0}
+    assert json.loads(second.stdout) == COUNTS | {"files": [str(path)], "written": 0, "unchanged": 2}
     table = load_instruments(topics)
     assert table.symbol_of("zoot brands") == "ZOOT"
     assert len(table) == len(shipped_table()) + 2
@@ -52,10 +53,11 @@ def test_the_newest_of_a_symbol_counts_and_null_deletes(topics: str) -> None:
 
 
 def test_a_file_that_is_no_listing_is_told_in_one_line(tmp_path: Path, environ: dict[str, str]) -> None:
-    """Exit code 2, one line on standard error, no traceback."""
-    path = tmp_path / "notes.txt"
+    """Exit code 2, one line on standard error, no traceback; the good file beside it is not loaded either."""
+    good, path = tmp_path / "listing.csv", tmp_path / "notes.txt"
+    good.write_text(LISTING)
     path.write_text("hello\n")
-    result = moodtape(tmp_path, environ, "instruments", "load", str(path))
+    result = moodtape(tmp_path, environ, "instruments", "load", str(good), str(path))
     assert result.returncode == 2
     assert result.stderr.startswith("moodtape: ")
     assert len(result.stderr.splitlines()) == 1

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from infra.clock import to_rfc3339
 from infra.endpoints import Endpoints
 from infra.settings import Settings
 from moodtape.verify.accounting import verify
@@ -84,7 +85,8 @@ def posts() -> tuple[list[RawPost], list[ScoredPost], list[Mention]]:
     shared[2] |= {"author": None, "url": None}
     mention = PostMention(symbol="TSLA", rule="tag", confidence=1.0)
     scored = [ScoredPost(**fields, mentions=() if fields["deleted"] else (mention,)) for fields in shared]
-    return raw, scored, [Mention(symbol="TSLA", **fields) for fields in shared]
+    named = {"rule": mention.rule, "confidence": mention.confidence}
+    return raw, scored, [Mention(symbol="TSLA", **fields, **({} if fields["deleted"] else named)) for fields in shared]
 
 
 def other_records() -> list[Any]:
@@ -232,15 +234,29 @@ def run(arguments: list[str], environ: dict[str, str], folder: Path) -> "subproc
 
 
 def test_the_commands_tell_and_exit(stored: Endpoints, environ: dict[str, str], tmp_path: Path) -> None:
-    """`verify` exits 0 or 1, `dlq list` counts, `dlq show` shows the letter by the place of the original, no text."""
+    """Both checks exit 0 or 1, `dlq list` counts, `dlq show` shows a letter by the place of its original, no text."""
     environ = {**environ, "MOODTAPE_DATABASE_URL": stored.database, "PYTHONPATH": str(Path.cwd())}
     good = run(["verify", "--wait", "0"], environ, tmp_path)
     assert (good.returncode, json.loads(good.stdout)["ok"]) == (0, True), good.stderr
+    good = run(["lookahead-check"], environ, tmp_path)
+    assert (good.returncode, json.loads(good.stdout)["ok"]) == (0, True), good.stderr
     with psycopg.connect(stored.database) as connection:
         connection.execute("DELETE FROM bar WHERE symbol = 'GME'")
+        connection.execute("UPDATE bar SET known_time = known_time - interval '1 microsecond'")
+    ahead = run(["lookahead-check"], environ, tmp_path)
+    assert ahead.returncode == 1
+    (problem,) = json.loads(ahead.stdout)["edges"][0]["problems"]
+    assert "TSLA" in problem
+    assert problem.endswith(": known_time")
     bad = run(["verify", "--wait", "0"], environ, tmp_path)
     assert bad.returncode == 1
     assert "GME" in json.dumps(json.loads(bad.stdout)["edges"])
+    watched = run(["verify", "--watch", "--passes", "1"], environ, tmp_path)
+    passed, summary = map(json.loads, watched.stdout.splitlines())
+    assert (watched.returncode, passed["pass"], summary["passes"], summary["ok"]) == (1, 1, 1, False)
+    assert any("GME" in problem for problem in summary["problems"])
+    before = run(["verify", "--wait", "0", "--as-of", to_rfc3339(FIRST)], environ, tmp_path)
+    assert (before.returncode, json.loads(before.stdout)["ok"]) == (0, True), before.stdout
     listed = json.loads(run(["dlq", "list", "--reason", "undecodable"], environ, tmp_path).stdout)
     assert listed["counts"] == [
         {"topic": "raw.quotes.v1.dlq", "reason": "undecodable", "count": 1, "states": {"waiting": 1}}

@@ -80,7 +80,8 @@ def test_one_service_is_its_own_routes_and_health() -> None:
         return set(create_app(Settings(), NOWHERE, service).openapi()["paths"])
 
     health = {"/livez", "/readyz", "/metrics"}
-    assert paths("correlation") == health | {"/api/v1/correlation/{symbol}/sentiment"}
+    ours = {f"/api/v1/correlation/{name}" for name in ("{symbol}/sentiment", "patterns", "predictions")}
+    assert paths("correlation") == health | ours
     assert set().union(*(paths(service) for service in SERVICES)) == paths(None)
 
 

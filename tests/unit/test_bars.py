@@ -109,6 +109,17 @@ def test_later_bars_use_revised_values() -> None:
     assert bar.indicators.return_log == 0.0
 
 
+def test_known_time_covers_the_bars_before() -> None:
+    """A bar is known no sooner than the facts in the bars that its indicators are made of, as they counted then."""
+    fold = fresh_bars()
+    feed(fold, quote(30, 10.0, ingest_time=START + HOUR), quote(90, 11.0))
+    assert [bar.known_time for bar in advance(fold, 120)] == [START + HOUR] * 2
+    feed(fold, quote(70, 12.0, ingest_time=START + 2 * HOUR), quote(150, 12.0))
+    assert [(b.revision, b.known_time) for b in advance(fold, 180)] == [(1, START + 2 * HOUR), (0, START + 2 * HOUR)]
+    feed(fold, quote(29, 9.0))
+    assert [(bar.revision, bar.known_time) for bar in advance(fold, 181)] == [(1, START + HOUR)]
+
+
 def test_bar_between_two_others() -> None:
     """A late fact in an empty bucket makes a new bar between two emitted ones; later bars count it."""
     fold = fresh_bars()

@@ -251,6 +251,32 @@ def test_revisions_are_used_by_later_bars() -> None:
     assert [differences(a, b) for a, b in zip(piece.records()[seen:], wanted, strict=True)] == [[]] * 8
 
 
+@pytest.mark.parametrize(
+    "late",
+    [
+        bar(BEGIN + 5 * FIVE, revision=2, change=0.09),
+        mood(BEGIN + 6 * FIVE, 2, 3, 0.7),
+        mood(BEGIN + 6 * FIVE - MINUTE, 0, 5, -0.9),
+        bar(BEGIN + 20 * FIVE + MINUTE, change=-0.07),
+    ],
+    ids=["bar revised", "mood revised", "mood added", "bar added"],
+)
+def test_a_window_that_is_carried_along_sees_each_late_fact(late: Fact) -> None:
+    """After bars were correlated one by one, a single late fact in the window counts from the next bar on."""
+    bars = [bar(BEGIN + i * FIVE, change=i % 3 / 100) for i in range(1, 42)]
+    moods = [mood(BEGIN + i * FIVE, 0, 1, i % 4 / 10) for i in range(1, 42)]
+    piece = Run(fold())
+    for i in range(39):
+        piece.feed([("fact", moods[i]), ("fact", bars[i]), ("advance", bars[i].event_time)])
+    piece.feed([("fact", late), *(("fact", f) for f in (moods[39], bars[39], moods[40], bars[40])), ("flush", None)])
+    expected = correlations(
+        [*bars, *([late] if isinstance(late, Bar) else [])], [*moods, *([late] if isinstance(late, Sentiment) else [])]
+    )
+    wanted = [e for e in expected if e.event_time > bars[38].event_time]
+    got = [r for r in piece.records() if r.event_time > bars[38].event_time]
+    assert [differences(a, b) for a, b in zip(got, wanted, strict=True)] == [[]] * 16
+
+
 def test_a_bar_that_comes_late_takes_its_share_of_the_moods() -> None:
     """A bar that is put between two others divides the stretch of the later one; before the first, it begins anew."""
     moods = [mood(BEGIN + i * MINUTE, 0, 1, i / 100) for i in range(1, 61)]

@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.records import Indicators
-from streams.indicators import Candle, IndicatorState
+from streams.indicators import IndicatorState
 
 NAMES = tuple(asdict(Indicators()))
+Candle = tuple[float, float, float, float]
+"""high, low, close, volume"""
 
 
 def whole(candles: list[Candle]) -> dict[str, np.ndarray]:
@@ -46,7 +48,7 @@ def streamed(candles: list[Candle]) -> list[Indicators]:
     """The indicators at each bar, one bar at a time."""
     state, out = IndicatorState(), []
     for candle in candles:
-        state.push(candle)
+        state.push((*candle, 0))
         out.append(state.values())
     return out
 
@@ -146,15 +148,15 @@ def test_dump_and_copy_are_invisible(candles: list[Candle], at: int) -> None:
     """A state that went through bytes, and a copy, go on bit by bit as the original; a copy is independent."""
     state = IndicatorState()
     for candle in candles[:at]:
-        state.push(candle)
+        state.push((*candle, 0))
     loaded = IndicatorState.load(msgspec.msgpack.decode(msgspec.msgpack.encode(state.dump())))
     copied, before = state.copy(), state.dump()
     for candle in candles[at:]:
         for each in (loaded, copied):
-            each.push(candle)
+            each.push((*candle, 0))
     assert state.dump() == before
     for candle in candles[at:]:
-        state.push(candle)
+        state.push((*candle, 0))
     assert loaded.dump() == copied.dump() == state.dump()
 
 

@@ -1,6 +1,7 @@
 """Which instruments a post names."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from infra.clock import from_rfc3339
 from infra.instruments import shipped_table
+from streams import rules
 from streams.matching import MAX_MENTIONS, Matcher
 
 MATCHER = Matcher(shipped_table())
@@ -48,6 +50,26 @@ def found(text: str, *tagged: str, at: int | None = None) -> dict[str, str]:
         ("loving my new phone #Apple", {"AAPL": "name_capital"}),
         ("Oracle And Tesla Sign A Deal", {"ORCL": "name_capital", "TSLA": "name"}),
         ("johnson &amp; johnson, AT&amp;T", {"JNJ": "name", "T": "name"}),
+        ("$AAPL, $MSFT/$GME", {"AAPL": "cashtag", "MSFT": "cashtag", "GME": "cashtag"}),
+        ("$BRK.C and $es_f, $ES_F", {"BRK-C": "cashtag_unknown", "ES-F": "cashtag_unknown"}),
+        ("$BTC over $SPX, $eth too", {"BTC-USD": "cashtag", "^GSPC": "cashtag", "ETH-USD": "cashtag"}),
+        ("$005930.KS and $RELIANCE.NS", {"005930.KS": "exchange", "RELIANCE.NS": "exchange"}),
+        ("$ZZOOT.NS of another market", {"ZZOOT.NS": "exchange_unknown"}),
+        ("GameStop (NYSE: GME) soars", {"GME": "exchange"}),
+        ("nasdaq:TSLA, NYSE American: ZZYQ", {"TSLA": "exchange", "ZZYQ": "exchange_unknown"}),
+        ("LON:VOD, HKEX: 700", {"VOD.L": "exchange", "0700.HK": "exchange"}),
+        (
+            "sold RELIANCE.NS and 005930.KS, kept 999990.KS",
+            {"RELIANCE.NS": "exchange", "005930.KS": "exchange", "999990.KS": "exchange_unknown"},
+        ),
+        ("Terex Corp. (TEX) pays", {"TEX": "name_listed"}),
+        ("the maker of satellites (ASTS) pays", {"ASTS": "bare_listed"}),
+        ("I think that Krispy Kreme opened another store here", {"DNUT": "name_listed"}),
+        ("they sold BB calls", {"BB": "traded"}),
+        ("why I bought F again", {"F": "traded"}),
+        ("ASTS 30c for March", {"ASTS": "traded"}),
+        ("the VIX and NDX are down", {"^VIX": "bare", "^NDX": "bare"}),
+        ("bitcoin and dogecoin, the nikkei", {"BTC-USD": "name", "DOGE-USD": "name", "^N225": "name"}),
     ],
 )
 def test_instruments_are_found(text: str, symbols: dict[str, str]) -> None:
@@ -74,6 +96,14 @@ def test_instruments_are_found(text: str, symbols: dict[str, str]) -> None:
         "teslacoil pretesla GMEX",
         "$TSLAXYZ",
         "a-GME-b and GME_x",
+        "run `GME --buy` or ```import TSLA``` or ```AMC",
+        "raised 12 $M, 3.5 $bn and (in $B) more",
+        "I sold MY calls and ALL puts, buy NOW",
+        "the u.s. and Q1.L and 12.5.KS",
+        "krispy kreme in small letters, terex too",
+        "ASTS beside nothing",
+        "Visa applications open, companies shell out for shares",
+        "ABBÁ and ÉGME",
     ],
 )
 def test_nothing_is_found(text: str) -> None:
@@ -90,10 +120,10 @@ def test_tags_of_the_source_count_known_or_not() -> None:
     """A known tag is surer than a name; one of symbol form counts less; others do not."""
     mentions = MATCHER.find("tesla", ["tsla", "$gme", "BRK.B", "ZZYQ", "not a symbol", "TOOLONGX"])
     assert {m.symbol: (m.rule, m.confidence) for m in mentions} == {
-        "BRK-B": ("tag", 0.96),
-        "GME": ("tag", 0.96),
-        "TSLA": ("tag", 0.96),
-        "ZZYQ": ("tag", 0.5),
+        "BRK-B": ("tag", 0.97),
+        "GME": ("tag", 0.97),
+        "TSLA": ("tag", 0.97),
+        "ZZYQ": ("tag_unknown", 0.7),
     }
 
 
@@ -110,6 +140,33 @@ def test_names_mean_the_symbol_of_the_posts_time() -> None:
     assert found("facebook fell", at=after) == {"META": "name"}
     assert found("$FB fell", at=before) == {"FB": "cashtag"}
     assert found("$FB and facebook", at=before) == {"FB": "cashtag"}
+
+
+def test_what_is_not_sure_enough_is_told_apart() -> None:
+    """Below the set confidence a mention is left out, and the matcher says which; nothing is in both."""
+    kept, unsure = MATCHER.judge("ASTS beside $GME", [])
+    assert {m.symbol: m.rule for m in kept} == {"GME": "cashtag"}
+    assert {m.symbol: m.rule for m in unsure} == {"ASTS": "bare_alone"}
+    assert all(mention.confidence < 0.5 for mention in unsure)
+    everything = Matcher(shipped_table(), least=0.0).judge("ASTS beside $GME", [])
+    assert ({m.symbol for m in everything.mentions}, everything.unsure) == ({"GME", "ASTS"}, ())
+    strict = Matcher(shipped_table(), least=0.98).judge("tesla $GME", [])
+    assert [m.symbol for m in strict.mentions] == ["GME"]
+    assert [m.symbol for m in strict.unsure] == ["TSLA"]
+
+
+def test_a_community_that_speaks_of_shares_supports_bare_symbols() -> None:
+    """ASTS alone is too little anywhere, and enough where every second word is a symbol."""
+    assert MATCHER.find("ASTS to the moon", []) == ()
+    (mention,) = MATCHER.find("ASTS to the moon", [], None, "WallStreetBets")
+    assert (mention.symbol, mention.rule) == ("ASTS", "bare_community")
+
+
+def test_every_rule_has_a_confidence_and_stands_in_the_table_of_rules() -> None:
+    """The documented rules are those that there are."""
+    documented = set(re.findall(r"^``(\w+)``", rules.__doc__ or "", re.MULTILINE))
+    assert documented == set(rules.CONFIDENCE)
+    assert all(0 < confidence < 1 for confidence in rules.CONFIDENCE.values())
 
 
 @settings(max_examples=400, deadline=None)

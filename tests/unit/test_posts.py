@@ -8,14 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.sentiment.hostile import HOSTILE
 from infra.errors import PoisonError
 from infra.instruments import InstrumentTable
+from infra.metrics import POSTS_FLAGGED
 from schemas.clocks import Blind, Clock
 from schemas.codec import encode
 from schemas.records import Instrument, Mention, RawPost, ScoredPost, SentimentScore
 from schemas.topics import MENTIONS, POSTS, RAW_POSTS
 from streams.matching import Matcher
-from streams.posts import PostsFold
+from streams.posts import SCORED_CHARACTERS, PostsFold
 from streams.scoring.lexicon import LexiconScorer
 from streams.seen import SLICE_POSTS
 from streams.stage import Emit
@@ -26,7 +28,10 @@ DAY = 24 * HOUR
 BEGIN = 1_700_000_000 * SECOND
 MATCHER = Matcher(
     InstrumentTable(
-        [Instrument(symbol=s, name=n) for s, n in (("TSLA", "Tesla Inc."), ("GME", "GameStop"), ("T", "AT&T"))]
+        [
+            Instrument(symbol=s, name=n, aliases=(n,))
+            for s, n in (("TSLA", "Tesla Inc."), ("GME", "GameStop"), ("T", "AT&T"))
+        ]
     )
 )
 SCORER = LexiconScorer()
@@ -68,6 +73,65 @@ def test_a_post_becomes_a_scored_post_and_a_mention_for_each_instrument() -> Non
     assert gme.words == ("tesla", "beats")
     assert gme.fingerprint is not None
     assert all(encode(emit.record) for emit in out)
+
+
+def test_each_instrument_has_the_score_of_its_own_clauses() -> None:
+    """Two moods of two instruments: a mention's score is that of its clause scored alone, the post's of the whole."""
+    text = "tesla plunges again, GameStop soars"
+    scored, gme, tsla = feed(PostsFold(MATCHER), post(text))
+    assert (gme.symbol, gme.score) == ("GME", SCORER.score("GameStop soars").score)
+    assert (tsla.symbol, tsla.score) == ("TSLA", SCORER.score("tesla plunges again").score)
+    assert tsla.score < 0 < gme.score
+    assert scored.sentiment == SCORER.score(text)
+    assert PostsFold(MATCHER).questions([post(text)]) == [text, "GameStop soars", "tesla plunges again"]
+
+
+@pytest.mark.parametrize("text", ["tesla and GameStop soar", "tesla soars, great day", "$TSLA, $GME. Both will soar!"])
+def test_what_clauses_do_not_tell_apart_has_the_score_of_the_whole(text: str) -> None:
+    """One question, and the same score for the post and all its mentions."""
+    assert PostsFold(MATCHER).questions([post(text)]) == [text]
+    scored, *mentions = feed(PostsFold(MATCHER), post(text))
+    assert {mention.score for mention in mentions} == {scored.sentiment.score}
+
+
+def test_an_instrument_that_only_a_tag_names_has_the_score_of_the_whole() -> None:
+    """A tag stands in no clause."""
+    scored, *mentions = feed(PostsFold(MATCHER), post("tesla plunges, GameStop soars", symbols=("T",)))
+    assert {m.symbol: m.score == scored.sentiment.score for m in mentions} == {"GME": False, "T": True, "TSLA": False}
+
+
+@pytest.mark.parametrize(
+    ("fields", "language", "scored"),
+    [
+        ({"text": "die Aktie von tesla ist heute nicht zu bremsen"}, "de", False),
+        ({"text": "tesla is up", "language": "fr"}, "fr", False),
+        ({"text": "tesla is up", "language": "en-GB"}, "en", True),
+        ({"text": "tesla 🚀", "language": "und"}, None, True),
+    ],
+)
+def test_posts_of_other_languages_are_kept_unscored(fields: dict[str, Any], language: str | None, scored: bool) -> None:
+    """They are asked nothing, keep their mentions without a score and are flagged and counted; the others are not."""
+    fold, counted = PostsFold(MATCHER), POSTS_FLAGGED.labels("foreign")
+    before = counted._value.get()
+    assert bool(fold.questions([post(**fields)])) == scored
+    out, mention = feed(fold, post(**fields))
+    assert (out.language, out.sentiment is not None, mention.score is not None) == (language, scored, scored)
+    assert out.flags == mention.flags == (() if scored else ("foreign",))
+    assert counted._value.get() - before == (not scored)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_texts_come_out_bounded_and_explained(name: str) -> None:
+    """At most 64 mentions and 25 questions of 2,000 characters, records that encode, flags that say why."""
+    text, asked = HOSTILE[name], PostsFold(MATCHER).questions([post(HOSTILE[name])])
+    assert len(asked) <= 25
+    assert all(len(question) <= SCORED_CHARACTERS for question in asked)
+    scored, *mentions = feed(PostsFold(MATCHER), post(text))
+    assert len(mentions) == len(scored.mentions) <= 64
+    assert ("long" in scored.flags) == (len(text) > SCORED_CHARACTERS)
+    assert ("crowded" in scored.flags) == (len(mentions) == 64) == (name == "ten thousand cashtags")
+    assert all(encode(record) for record in (scored, *mentions))
+    assert all(len(mention.words) <= 10 and 0 <= mention.spam <= 1 for mention in mentions)
 
 
 def test_a_post_without_an_instrument_is_passed_on_unscored() -> None:
@@ -321,3 +385,11 @@ def test_every_key_is_emitted_once_per_revision(records: list[RawPost]) -> None:
     out = [record for raw in [*records, *records] for record in feed(fold, raw)]
     keys = [(getattr(r, "symbol", ""), r.source, r.post_id, r.revision) for r in out]
     assert len(keys) == len(set(keys))
+
+
+def test_a_post_that_names_an_instrument_unsurely_is_flagged_and_not_scored() -> None:
+    """What is below the set confidence gives no mention and no score, and can be counted."""
+    strict = PostsFold(Matcher(InstrumentTable([Instrument(symbol="TSLA", name="T", aliases=("Tesla",))]), least=0.98))
+    (out,) = feed(strict, post("tesla is up"))
+    assert (out.mentions, out.sentiment, out.flags) == ((), None, ("unsure_mention",))
+    assert feed(PostsFold(MATCHER), post("tesla is up"))[0].flags == ()

@@ -87,6 +87,12 @@ def test_any_text_is_answered(text: str) -> None:
         ("주가가 오른다", None, "ko"),
         ("$TSLA 🚀", None, None),
         ("the plant is open and they sell", "DE", "de"),
+        ("the plant is open and they sell", "en-US", "en"),
+        ("die Aktie ist heute nicht mehr das was sie war", "und", "de"),
+        ("$TSLA 🚀", "qme", None),
+        ("aktien stiger och det är inte slut", None, "sv"),
+        ("hissesi bugün çok yükseliyor", None, "tr"),
+        ("η μετοχή ανεβαίνει", None, "el"),
         ("", "", None),
     ],
 )

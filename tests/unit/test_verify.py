@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from infra.clock import to_datetime
 from moodtape.verify.account import Edge, Report
+from moodtape.verify.first_stages import PostRules, QuoteRules
 from moodtape.verify.letters import NONE, SINK_GROUP, Buried, Tries, digest
 from moodtape.verify.reading import Fact, Span
-from moodtape.verify.recount import PostRules, QuoteRules, Recount
+from moodtape.verify.recount import Recount
 from moodtape.verify.rows import Comparison, Revisions, differences
 from moodtape.verify.stored import PartitionedRows
 from moodtape.verify.tables import TABLES

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from infra.settings import Settings
 from moodtape.verify.account import Edge
 from moodtape.verify.bar_figures import price_of, tell
 from moodtape.verify.bars_again import BarsAgain
@@ -20,11 +19,10 @@ from moodtape.verify.window_statistics import tell as tell_windows
 from schemas.clocks import Clock
 from schemas.records import Bar, Indicators, Mention, RawQuote, SourceBar
 from schemas.topics import BARS, CORRELATIONS, QUOTES, SENTIMENT
-from streams import topology
 from streams.engine import core as core_module
 from tests.helpers import mood_oracle
-from tests.helpers.verified import PARTITIONS, WHOLE, ZONE, verdict, world_of
-from tests.helpers.world import World, run_history
+from tests.helpers.verified import PARTITIONS, WHOLE, ZONE, lived, verdict
+from tests.helpers.world import World
 from tests.unit.test_verify import MINUTE, T0, facts, quote, raw
 
 SEEDS = 6
@@ -41,15 +39,6 @@ def worlds() -> list[World]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(core_module, "PARTITIONS", PARTITIONS)
         return [lived(seed, returns=False) for seed in range(SEEDS)]
-
-
-def lived(seed: int, returns: bool) -> World:
-    """A random world after its stages have read everything."""
-    world = world_of(seed, 100, returns)
-    settings = Settings(quote_sources=("yahoo", "simulator"))
-    stages = [topology.bars(settings), topology.moods(settings), topology.correlations(settings)]
-    run_history(world, stages, seed, crashes=0.0 if returns else 0.1, most=17)
-    return world
 
 
 @pytest.mark.parametrize("output", [BARS, SENTIMENT, CORRELATIONS])
@@ -223,7 +212,7 @@ def judge_bars(entries: Sequence[Any], bars: Sequence[Bar], after: Sequence[Any]
         judge.find(fact, 1)
     for entry in log(after):
         judge.take(QUOTES, entry, False)
-    judge.settle(1)
+    judge.settle(1, True)
     return edge
 
 

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 from moodtape.verify.account import Edge
 from moodtape.verify.dead_letters import Letter, LetterWalk, last_tries
+from moodtape.verify.first_stages import QuoteRules
 from moodtape.verify.letters import NONE, SINK_GROUP, Buried, Tries, digest
 from moodtape.verify.reading import Fact
+from moodtape.verify.recount import Recount
 from moodtape.verify.rows import Comparison
 from schemas.codec import encode
 from schemas.deadletters import DeadLetter, redriven_headers
@@ -56,6 +58,17 @@ def test_a_try_for_another_group_counts_nothing() -> None:
     edge = recount(tries_of(1, 2, group="moodtape.posts"), [quote(raw(0))])
     assert counted(edge) == (1, 1, 0)
     assert edge.duplicates == 0
+
+
+def test_an_output_sent_back_is_no_second_output() -> None:
+    """What came out once and was sent back for one of its readers came out once."""
+    edge = Edge("raw")
+    count = Recount(edge, QuoteRules(), 0, 1, Tries(RAW_QUOTES, 0, "moodtape.quotes", NONE))
+    count.take_raw(tries_of(1))
+    came = tries_of(1, 2, group=SINK_GROUP, topic=QUOTES)
+    count.take_out([fact._replace(record=quote(fact.record)) for fact in came])
+    count.close()
+    assert counted(edge) == (1, 1, 0)
 
 
 def counted(edge: Edge) -> tuple[int, int, int]:

@@ -1,0 +1,1 @@
+"""What a change of the code, or of a setting, does to the mentions of the recordings."""

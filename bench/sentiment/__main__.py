@@ -1,0 +1,122 @@
+"""``python -m bench.sentiment speed|languages|copies|hostile``: what scores cost, what the gates let through.
+
+``speed`` needs transformers, torch, onnx and onnxruntime (``requirements-finbert.lock``), the others nothing.
+"""
+
+import time
+from collections import defaultdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+
+from bench.report import RESULTS, Report
+from infra.settings import load_settings
+from streams.scoring.sets import labelled
+from streams.text import is_scored_language, language_of, normalise
+
+from .contenders import contenders
+from .copies import planted_copies
+from .folding import folded
+from .hostile import HOSTILE
+from .other_languages import SENTENCES
+from .workloads import workloads
+
+BASE = "pipeline"
+
+
+@click.group()
+def main() -> None:
+    """Measure the scorers."""
+
+
+@main.command()
+@click.option("--shared", default=Path("../shared"), envvar="MOODTAPE_SHARED", type=click.Path(path_type=Path))
+@click.option("--texts", default=64, show_default=True, help="Texts of each length.")
+@click.option("--mix", default=256, show_default=True, help="Posts of the real mix.")
+@click.option("--rounds", default=3, show_default=True)
+@click.option("--out", default=RESULTS, type=click.Path(path_type=Path))
+def speed(shared: Path, texts: int, mix: int, rounds: int, out: Path) -> None:
+    """Posts a CPU-second, the contenders taking turns, beside the plain pipeline padded to maximum."""
+    command = f"python -m bench.sentiment speed --texts {texts} --mix {mix} --rounds {rounds}"
+    packages = ("torch", "transformers", "onnxruntime", "tokenizers")
+    report = Report("sentiment", "What a score of a transformer costs", command, packages)
+    model = shared / "models" / "finminilm"
+    chosen = workloads(shared, model / "tokenizer.json", texts, mix)
+    runs = []
+    with TemporaryDirectory() as room:
+        ways = contenders(model, Path(room))
+        for number in range(rounds):
+            for load, asked in chosen.items():
+                base: list[str] = []
+                for name, labels in ways.items():
+                    start = time.process_time()
+                    said = labels(asked)
+                    seconds = time.process_time() - start
+                    base = base or said
+                    same = sum(one == two for one, two in zip(said, base, strict=True))
+                    runs.append({"round": number, "load": load, "name": name, "texts": len(asked),
+                                 "different": len(set(asked)), "seconds": seconds, "agree": same})  # fmt: skip
+    click.echo(report.write(out, runs, [_table(runs)]))
+
+
+def _table(runs: list[dict[str, object]]) -> tuple[list[str], list[list[object]]]:
+    """A line a workload and contender: the best round's texts a CPU-second, the worst round's agreement."""
+    best: dict[tuple[object, object], float] = defaultdict(float)
+    agree: dict[tuple[object, object], float] = defaultdict(lambda: 1.0)
+    for run in runs:
+        key = run["load"], run["name"]
+        best[key] = max(best[key], run["texts"] / run["seconds"])  # type: ignore[operator]
+        agree[key] = min(agree[key], run["agree"] / run["texts"])  # type: ignore[operator]
+    heads = ["workload", "scorer", "texts a CPU-second", "of the pipeline", "same label"]
+    return heads, [
+        [
+            load,
+            name,
+            f"{best[load, name]:.1f}",
+            f"{best[load, name] / best[load, BASE]:.1f}",
+            f"{agree[load, name]:.1%}",
+        ]
+        for load, name in best
+    ]
+
+
+@main.command()
+def languages() -> None:
+    """How many English posts the gate keeps from the scorer, and how many of other languages it lets through."""
+    english = [text for text, _ in labelled("twitter", load_settings().sets_dir)]
+    kept_out = sum(not is_scored_language(language_of(normalise(text), None)) for text in english)
+    click.echo(f"English posts not scored: {kept_out} of {len(english)} ({kept_out / len(english):.2%})")
+    missed = total = 0
+    for language, sentences in SENTENCES.items():
+        said = [language_of(normalise(sentence), None) for sentence in sentences]
+        through = sum(map(is_scored_language, said))
+        click.echo(f"{language}: {through} of {len(said)} scored, {said.count(language)} named rightly")
+        missed, total = missed + through, total + len(said)
+    click.echo(f"posts of other languages scored: {missed} of {total} ({missed / total:.1%})")
+
+
+@main.command()
+def hostile() -> None:
+    """What texts made to cost much cost: matching, scoring by the light model and folding, beside plain posts."""
+    plain = [text for text, _ in labelled("twitter", load_settings().sets_dir, 1000)]
+    for name, texts in {"plain posts": plain, **{name: [text] for name, text in HOSTILE.items()}}.items():
+        cost, out = folded(texts)
+        flags = ", ".join(out.flags) or "-"
+        click.echo(f"{name:<24} {1e3 * cost / len(texts):8.2f} CPU-ms a post; {len(out.mentions)} mentions; {flags}")
+
+
+@main.command()
+@click.option("--crowd", default=200_000, show_default=True, help="Different fingerprints of one bucket.")
+@click.option("--planted", default=5000, show_default=True, help="Copies planted at each distance.")
+def copies(crowd: int, planted: int) -> None:
+    """Near copies planted at a known distance among fingerprints that are none: how many are found."""
+    for distance in range(7):
+        found, seconds = planted_copies(crowd, planted, distance)
+        click.echo(
+            f"{distance} bits: {found} of {planted} dropped; {crowd + planted} fingerprints in {seconds:.1f} CPU-s"
+        )
+
+
+if __name__ == "__main__":
+    main()

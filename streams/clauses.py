@@ -1,0 +1,87 @@
+"""A text's clauses, and which of them speak of whom: what each of several instruments of one post is scored by.
+
+A text is cut in two ways:
+
+* after sentences, at line breaks, semicolons, bars and dashes: always;
+* at commas and at joining words ("while", "but", "and", "as" ...): where both sides hold a word of mood, so that
+  "Infosys and TCS fall" stays whole and "Infosys falls, TCS gains" does not.
+
+Everything here is a pure function of the text, and linear in its length.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+
+from .scoring.lexicon import parse_lexicon, tokens_of
+
+MOST_CLAUSES = 24
+
+_ALWAYS = re.compile(r"(?<=[a-z0-9%)\"'’”])[.!?…]+\s|[!?]\s|[\n;|]|\s[-–—]+\s")
+_JOINT = re.compile(r",\s|\s(?:but|while|whereas|although|though|yet|however|as|and)\s", re.IGNORECASE)
+
+Named = Callable[[str], Collection[str]]
+
+
+def clauses(text: str) -> tuple[str, ...]:
+    """The clauses of a text in order, none empty, at most 24; the last holds all that is left."""
+    found = [clause for part in _ALWAYS.split(text, MOST_CLAUSES - 1) for clause in _parted(part)]
+    kept, rest = found[: MOST_CLAUSES - 1], " ".join(found[MOST_CLAUSES - 1 :])
+    return (*kept, rest) if rest else tuple(kept)
+
+
+def _parted(part: str) -> Iterator[str]:
+    """A sentence cut at its joints; what holds no word of mood stays with what follows, or with the last clause."""
+    whole = part.strip()
+    if not whole:
+        return
+    start = 0
+    ends = [(joint.start(), joint.end()) for joint in _JOINT.finditer(whole)]
+    moods = [
+        _has_mood(whole[a:b]) for a, b in zip([0, *(e for _, e in ends)], [*(s for s, _ in ends), None], strict=True)
+    ]
+    for place, (stop, begin) in enumerate(ends):
+        if moods[place] and any(moods[place + 1 :]):
+            yield whole[start:stop]
+            start = begin
+    yield whole[start:]
+
+
+def own_texts(text: str, named: Named) -> Mapping[str, str]:
+    """For each name that a text speaks of apart from others, what it says of that name.
+
+    A clause that names nobody goes on about those of the clause before; before the first name it is about nobody.
+    Names that the clauses do not tell apart (all stand in the same ones) are not in the answer.
+
+    Args:
+        text: the whole text.
+        named: who is named in a clause.
+    """
+    parts = clauses(text)
+    if len(parts) < 2:
+        return {}
+    places = _places([frozenset(named(part)) for part in parts])
+    if len(set(map(tuple, places.values()))) < 2:
+        return {}
+    return {name: ". ".join(parts[place] for place in at) for name, at in sorted(places.items())}
+
+
+def _places(found: Sequence[frozenset[str]]) -> dict[str, list[int]]:
+    places: dict[str, list[int]] = {}
+    about: frozenset[str] = frozenset()
+    for place, names in enumerate(found):
+        about = names or about
+        for name in about:
+            places.setdefault(name, []).append(place)
+    return places
+
+
+def _has_mood(part: str) -> bool:
+    return not _mood_words().isdisjoint(tokens_of(part)) or "%" in part
+
+
+@cache
+def _mood_words() -> frozenset[str]:
+    lexicon = parse_lexicon((files("streams.scoring") / "lexicon.txt").read_text(encoding="utf-8"))
+    return frozenset(lexicon.weights) | lexicon.rising | lexicon.falling

@@ -1,0 +1,24 @@
+"""``moodtape verify``: what does not go together, or is no time, is told in one sentence before any server is asked."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from infra.errors import UserError
+from moodtape.commands.verify import verify
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--watch", "--as-of", "2022-03-14T12:00:00Z"], "--watch and --as-of"),
+        (["--passes", "3"], "--passes needs --watch"),
+        (["--as-of", "noon"], "--as-of"),
+    ],
+)
+def test_options_that_make_no_sense(arguments: list[str], said: str, tmp_path: Path) -> None:
+    """A user's mistake is a UserError that names the option."""
+    result = CliRunner().invoke(verify, [*arguments, "--data-dir", str(tmp_path)])
+    assert isinstance(result.exception, UserError)
+    assert said in str(result.exception)

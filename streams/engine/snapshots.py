@@ -7,28 +7,20 @@ key             value
 ``fold:<key>``  what the fold's ``dump`` gave
 =============== ==================================================================================================
 
-A change of the entries is a new version, with a step of :data:`UPGRADES` that makes them of the ones before. What
-steps changed is written again with the next snapshot, in one transaction with a cursor of the new version.
+A change of the entries is a new version, with a step of :data:`streams.upgrades.UPGRADES` that makes them of the ones
+before. What steps changed is written again with the next snapshot, in one transaction with a cursor of the new version.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
-from infra.errors import FatalError
+from streams.upgrades import UPGRADES, Entries, SnapshotVersionError
 
 VERSION = 3
 CURSOR = "cursor"
 FOLD = "fold:"
-
-Entries = Mapping[str, bytes]
-Upgrade = Callable[[str, Entries], Entries]
-"""From a stage's name and the entries of a partition in one version to those of the next; the cursor as it was."""
-
-
-class SnapshotVersionError(FatalError):
-    """The state was written by a version of the code from which no way leads to this one."""
 
 
 class Snapshot(NamedTuple):
@@ -79,21 +71,3 @@ def _upgrade(stage: str, version: int, entries: Entries) -> Entries:
             raise SnapshotVersionError(f"snapshot version {version} of {stage}: no way leads from it to {VERSION}")
         entries = UPGRADES[step](stage, entries)
     return entries
-
-
-def _without_watermark(stage: str, entries: Entries) -> Entries:
-    """2 -> 3: a stage with several inputs wrote, beside its snapshots, where it stood at each commit.
-
-    Where that is past the snapshot, how the inputs interleaved since then was written down nowhere.
-    """
-    beside = entries.get("watermark")
-    if beside is not None and msgspec.msgpack.decode(beside)[1] != msgspec.msgpack.decode(entries[CURSOR])[1]:
-        raise SnapshotVersionError(
-            f"snapshot version 2 of {stage} was not written at a clean stop: run the version that wrote it once more, "
-            "and stop it with SIGTERM"
-        )
-    return {key: value for key, value in entries.items() if key != "watermark"}
-
-
-UPGRADES: dict[int, Upgrade] = {2: _without_watermark}
-"""Version -> the step from it to the next."""

@@ -16,11 +16,10 @@ from schemas.codec import codec_for
 from schemas.records import Bar, Indicators, Mention, Quote, RawQuote, Record, Sentiment
 from schemas.topics import BARS, QUOTES, RAW_QUOTES, SENTIMENT, TOPICS
 from streams import topology
-from streams.engine import snapshots
 from streams.engine.core import Entry, Output, PartitionCore
-from streams.engine.snapshots import SnapshotVersionError
 from streams.seen import Seen, SeenPosts
 from streams.stage import Stage
+from streams.upgrades import UPGRADES, SnapshotVersionError
 
 MINUTE = 60_000_000
 START = 1_700_000_100_000_000
@@ -142,7 +141,7 @@ def test_an_upgrade_is_written_with_the_next_snapshot(monkeypatch: pytest.Monkey
         assert stage == "quotes"
         return {key: value for key, value in entries.items() if not key.startswith("fold:old")}
 
-    monkeypatch.setitem(snapshots.UPGRADES, 2, step)
+    monkeypatch.setitem(UPGRADES, 2, step)
     upgraded, unchanged = core_of(stages()["quotes"]), core_of(stages()["quotes"])
     upgraded.load(old)
     unchanged.load(now)

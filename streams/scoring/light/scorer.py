@@ -14,8 +14,8 @@ from schemas.records import SentimentScore
 
 from ..lexicon import REACH
 from ..scorer import make_score, softmax
-from .features import Key, dampening, has_link, kind_line, measures
-from .reading import Reader, Token
+from .features import LINK, Key, dampening, kind_line, measures
+from .reading import Reader
 from .weights import Weights, unpack
 
 RULES_VERSION = "2"
@@ -63,11 +63,12 @@ class LightScorer:
     def logits(self, text: str) -> tuple[float, float]:
         """Logits of positive and negative against neutral."""
         tokens = self._reader.read(text)
-        total = self._total(tokens)
+        words, kinds, _, _ = zip(*tokens, strict=True) if tokens else ((), (), (), ())
+        total = self._total(words, kinds)
         factor = dampening(tokens)
         down_units = ((total + _HALF) & _MASK) - _HALF
         up_units = (total - down_units) >> _SHIFT
-        bias = self._bias[has_link(tokens)]
+        bias = self._bias[LINK in words]
         up = bias[0] + factor * self._step[0] * up_units
         down = bias[1] + factor * self._step[1] * down_units
         for measure, (weight_up, weight_down) in zip(measures(text, tokens), self._measures, strict=True):
@@ -75,11 +76,8 @@ class LightScorer:
             down += measure * weight_down
         return up, down
 
-    def _total(self, tokens: Sequence[Token]) -> int:
+    def _total(self, words: Sequence[str], kinds: Sequence[str | None]) -> int:
         """Sum of the weights of all ``features.keys(tokens)``, packed; nested tables spare it from making the keys."""
-        if not tokens:
-            return self._lined(("^", "$"))
-        words, kinds, _, _ = zip(*tokens, strict=True)
         rows = [self._rows.get(word, _NOTHING) for word in words]
         total = self._lined(kind_line(kinds))
         total += sum([row[0] for row in rows])

@@ -177,7 +177,9 @@ class CorrelationsAgain:
         sure = {figure[:4]: is_sure for figure, is_sure in ready}
         for key, told in tell_all([figure for figure, _ in ready]):
             symbol, interval, width, end, *_ = key
-            self._matching.expect((*key, 0), told, sure[symbol, interval, end, width])
+            held = self._is_held(self._sheets[symbol], interval, end, width)
+            self.edge.unjudged += not held
+            self._matching.expect((*key, 0), told._replace(held=held), sure[symbol, interval, end, width])
         if not self._matching.odd:
             for sheet in self._sheets.values():
                 sheet.trim()
@@ -188,7 +190,7 @@ class CorrelationsAgain:
         symbol, interval, width, end, *_, revision = key
         sheet, passed = self._sheets.get(symbol), self._clockwork.passed
         if not self._whole and (sheet is None or not self._is_held(sheet, interval, end, width)):
-            return "unclear"
+            return "unclear" if record is not None else "right"  # those that must be there were counted
         if revision or sheet is None or end not in sheet.bars.get(interval, {}):
             return "wrong"
         if self._late.is_unclear(end):
@@ -202,6 +204,8 @@ class CorrelationsAgain:
 
     def _is_held(self, sheet: Sheet, interval: int, end: int, width: int) -> bool:
         """Whether nothing of a window can have been removed."""
+        if self._whole:
+            return True
         begin = sheet.reach(interval, end, width)
         return begin is not None and self._first is not None and begin >= self._first
 

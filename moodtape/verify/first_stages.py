@@ -17,6 +17,7 @@ class Went(NamedTuple):
     content: int
     body: int
     order: int
+    time: int
 
 
 class Came(NamedTuple):
@@ -35,6 +36,7 @@ class Rules(Protocol):
     def went(self, offset: int, record: Any) -> Went: ...
     def came(self, offset: int, record: Any) -> Came: ...
     def survivors(self, went: Sequence[Went]) -> list[tuple[Went, int]]: ...
+    def may_repeat(self, first: Went, until: int) -> bool: ...
 
 
 class QuoteRules:
@@ -50,7 +52,7 @@ class QuoteRules:
     def went(self, offset: int, record: RawQuote) -> Went:
         """A raw quote; its order is its ingest_time."""
         said = [getattr(record, name) for name in self._shared if name != "ingest_time"]
-        return Went(offset, hash(tuple(said)), self._body(record), record.ingest_time)
+        return Went(offset, hash(tuple(said)), self._body(record), record.ingest_time, record.event_time)
 
     def came(self, offset: int, record: Quote) -> Came:
         """A quote."""
@@ -68,6 +70,10 @@ class QuoteRules:
             elif fact.content != out[-1][0].content and fact.order > out[-1][0].order:
                 out.append((fact, out[-1][1] + 1))
         return out
+
+    def may_repeat(self, first: Went, until: int) -> bool:
+        """Whether the first fact held of a key may say once more what was removed, all of it not after ``until``."""
+        return first.time <= until
 
 
 class PostRules:
@@ -89,7 +95,7 @@ class PostRules:
         """A raw post; its order is its revision."""
         self._newest = max(self._newest, record.event_time)
         content = hash((record.text, record.symbols, record.deleted))
-        return Went(offset, content, self._body(record), record.revision)
+        return Went(offset, content, self._body(record), record.revision, record.event_time)
 
     def came(self, offset: int, record: ScoredPost) -> Came:
         """A scored post."""
@@ -111,3 +117,7 @@ class PostRules:
                 if not out or fact.content != out[-1][0].content:
                     out.append((fact, fact.order))
         return out
+
+    def may_repeat(self, first: Went, until: int) -> bool:
+        """Whether the first fact held of a post may say once more what was removed, all of it not after ``until``."""
+        return first.order > 0 or first.time <= until

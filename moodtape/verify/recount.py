@@ -26,6 +26,7 @@ class Held(NamedTuple):
 
 WHOLE = Held(True, True)
 HEAD = 100
+LATENESS = 2 * 3600 * 1_000_000
 
 
 class Recount:
@@ -86,15 +87,27 @@ class Recount:
         for offset in self._tries.dead.twice:
             self.edge.blame("extra", f"{self._place(offset)} is a dead letter twice")
         raw_from, out_from = max(self._raw_from(), self._unlettered), self._out_from()
+        until = self._removed_until()
         for key, went in self._went.items():
             came = self._came.pop(key, [])
-            removed = went[0].offset < raw_from or (bool(came) and came[0].offset < out_from)
-            self._settle(key, went, came, removed)
+            removed = went[0].offset < raw_from or self._begins_before(came, out_from)
+            self._settle(key, went, came, removed or (not came and self._rules.may_repeat(went[0], until)))
         for key, came in self._came.items():
             if came[0].offset < out_from:
                 self.edge.unjudged += 1
                 continue
             self.edge.blame("extra", f"{spoken(key)} came out ({self._where(came)}) and never went in")
+
+    def _removed_until(self) -> int:
+        """No fact is later that was removed with what came of it: nothing is so far ahead of what follows it."""
+        if self._held.raw or self._held.out:
+            return -1
+        head = nsmallest(HEAD, ((fact.offset, fact.time) for facts in self._went.values() for fact in facts))
+        return max((time for _, time in head), default=-1) + LATENESS
+
+    def _begins_before(self, came: Sequence[Came], out_from: int) -> bool:
+        """Whether facts of a key were removed: its first output was, or is a revision of what nobody holds any more."""
+        return bool(came) and (came[0].offset < out_from or (not self._held.raw and came[0].revision > 0))
 
     def _count(self, offset: int) -> None:
         if offset < self._end:

@@ -284,11 +284,11 @@ def run(fold: BarsFold, log: list[Quote | int]) -> list[Emit]:
 
 
 def same_but_revision(got: dict[Any, Bar], want: dict[Any, Bar], *, indicators: bool) -> None:
-    """Equal in all but the count of revisions, and in the indicators where asked."""
+    """Equal in all but the count of revisions; where asked, also in the indicators, and so in when they were known."""
     assert got.keys() == want.keys()
     for key, bar in got.items():
         told = replace(want[key], revision=bar.revision)
-        assert bar == (told if indicators else replace(told, indicators=bar.indicators))
+        assert bar == (told if indicators else replace(told, indicators=bar.indicators, known_time=bar.known_time))
 
 
 @settings(max_examples=120, deadline=None)

@@ -101,7 +101,8 @@ def _instruments(loaded: Sequence[Instrument]) -> list[Instrument]:
     table = InstrumentTable([*shipped_instruments(), *loaded]).instruments()
     # Rows of former years bear the symbol of their time, under which tables often have no name.
     named = {former: replace(i, symbol=former) for i in table for former in i.former_symbols}
-    return [*named.values(), *(i for i in table if i.name or i.symbol not in named)]
+    # A symbol that was given to somebody else since is still that of former years, unless people talk of the new one.
+    return [*named.values(), *(i for i in table if i.symbol not in named or (i.name and i.aliases))]
 
 
 def _routers(service: str | None) -> list[APIRouter]:

@@ -87,7 +87,7 @@ def nearest(text: str, table: dict[str, Instrument]) -> list[str]:
 
 
 def ranked(text: str, table: dict[str, Instrument], limit: int) -> list[str]:
-    """Symbols that are, begin with or are named by ``text``, best first, of equals the present and short ones."""
+    """Symbols that are, begin with or are named by ``text``, best first, of equals those in use, present and short."""
     wanted = text.casefold().strip()
     if not wanted:
         return []
@@ -95,7 +95,7 @@ def ranked(text: str, table: dict[str, Instrument], limit: int) -> list[str]:
     for symbol, instrument in table.items():
         rank = _rank(wanted, instrument)
         if rank is not None:
-            fitting.append((rank, symbol in instrument.former_symbols, len(symbol), symbol))
+            fitting.append((rank, not instrument.aliases, symbol in instrument.former_symbols, len(symbol), symbol))
     return [symbol for *_, symbol in sorted(fitting)[:limit]]
 
 

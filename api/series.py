@@ -8,8 +8,8 @@ greatest revision of all. So no judgement uses what came later, and no outcome a
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
-from datetime import datetime
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
@@ -21,6 +21,7 @@ from infra.clock import MICROS, from_datetime
 Array = NDArray[np.float64]
 Times = NDArray[np.int64]
 Row = Mapping[str, Any]
+_FIVE_MINUTES = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ class Series:
         mood: mean score of the posts since the bar before.
         mentions, positive, negative, neutral: of those posts; 0 where there were none.
         buzz_z: of the bucket that ends with the bar.
-        lead: ``best_lag`` of mood and return over 60 bars, where the correlation is OK.
+        lead: ``best_lag`` of mood and return over 60 bars, where the newest correlation is OK.
         lead_r: its coefficient.
         lead_p: ``p_best``.
     """
@@ -59,7 +60,7 @@ class Series:
 
     def digest(self) -> bytes:
         """Sixteen bytes that change with any value."""
-        return blake2b(b"".join(array.tobytes() for array in astuple(self)), digest_size=16).digest()
+        return blake2b(b"".join(getattr(self, each.name).tobytes() for each in fields(self)), digest_size=16).digest()
 
 
 def grace(interval: int) -> int:
@@ -111,7 +112,13 @@ def _moods(rows: Sequence[Row], ends: Sequence[datetime], due: Mapping[datetime,
 
 
 def _leads(found: Mapping[datetime, Row], ends: Sequence[datetime]) -> dict[str, Array]:
-    sure = {end: row for end, row in found.items() if row["status"] == "OK"}
+    """The newest correlation at each bar: minutes have one only at the ends of five, which stands for the next four."""
+    sure: dict[datetime, Row] = {}
+    last: Row | None = None
+    for end in ends:
+        last = found.get(end, last)
+        if last is not None and last["status"] == "OK" and end - last["event_time"] < _FIVE_MINUTES:
+            sure[end] = last
     names = {"lead": "best_lag", "lead_r": "r", "lead_p": "p_best"}
     return {ours: _column(sure, ends, theirs) for ours, theirs in names.items()}
 

@@ -12,6 +12,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from schemas.replays import REPLAY_ID, Replay
+from schemas.topics import MENTIONS
 
 from .clock import from_datetime, to_datetime
 from .errors import ServiceUnavailable, UserError
@@ -32,7 +33,7 @@ class Plan:
         scorer: what scores, as ``scorer`` in the settings.
         code: digest of the code that it is made by.
         cluster: identity of the Kafka cluster that the offsets belong to.
-        begins: first offset of each partition of the raw topics at that time.
+        begins: first offset of each partition of the topics that it reads of the live flow, at that time.
         ends: their ends; nothing behind them is read.
         known_after: event time after which its input was all there; None = always.
         planned_at: when that was, microseconds UTC; 0 = not stored yet.
@@ -51,6 +52,11 @@ class Plan:
     known_after: int | None = None
     planned_at: int = 0
     complete: bool = False
+
+    @property
+    def reaggregated(self) -> bool:
+        """Whether it folds stored mentions and bars anew, instead of raw facts."""
+        return any(topic == MENTIONS for topic, _ in self.ends)
 
     def replay(self) -> Replay:
         """What its stages must know."""

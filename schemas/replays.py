@@ -20,6 +20,8 @@ DERIVED = (QUOTES, BARS, POSTS, MENTIONS, SENTIMENT, CORRELATIONS)
 """Topics whose facts a replay makes anew; the others are what the world said, and there is one of them."""
 FOLDED = frozenset({QUOTES, BARS, MENTIONS, SENTIMENT})
 """Derived topics that a later stage folds: only they carry warm-up."""
+AGGREGATED = (BARS, MENTIONS)
+"""What a replay folds whose raw facts are gone: bars as they are, and mentions as they were scored."""
 _DLQ = ".dlq"
 
 

@@ -166,7 +166,6 @@ class Series:
         at = bisect_left(self.ends, row.end)
         self.rows.insert(at, row)
         self.ends.insert(at, row.end)
-        self.changed(row.end)
         self.stale(row.end + 1)
         if row.tail.mentions:
             self.leaves.heard = max(self.leaves.heard, row.end + 1)

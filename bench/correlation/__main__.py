@@ -23,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--part", choices=PARTS, action="append", help="only this one (default: all)")
     parser.add_argument("--pairs", type=int, default=10_000, help="pairs of series a line (default 10,000)")
     parser.add_argument("--symbols", type=int, nargs="+", default=[500, 5_000], help="symbols of the cost")
+    parser.add_argument("--bars", type=int, nargs="+", default=[60, 390], help="bars before those of the cost")
+    parser.add_argument("--buckets", type=int, default=2, help="closed bars a symbol of the cost (default 2)")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--out", type=Path, default=Path("bench/results"))
     given = parser.parse_args(arguments)
@@ -39,7 +41,7 @@ def _rows(part: str, given: argparse.Namespace) -> Iterator[dict[str, object]]:
     random = np.random.default_rng(given.seed)
     if part == "cost":
         for symbols in given.symbols:
-            yield from cost(symbols, 2)
+            yield from cost(symbols, given.buckets, given.bars)
     elif part == "behind":
         yield from (result.row() for result in trials.behind_coverage(random, given.pairs // 2))
     elif part == "forecasts":

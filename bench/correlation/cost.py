@@ -1,7 +1,7 @@
 """What a closed bar costs the stage of correlations, by the number of symbols and of bars before it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -14,16 +14,15 @@ from streams.correlations import CorrelationsFold
 MINUTE = 60_000_000
 FIVE = 5 * MINUTE
 START = 20_000 * 86_400_000_000
-FILLED = (60, 390)
 
 
-def cost(symbols: int, buckets: int) -> Iterator[dict[str, object]]:
-    """CPU of the last ``buckets`` five-minute bars of ``symbols`` symbols, after 60 and after 390 bars.
+def cost(symbols: int, buckets: int, before: Sequence[int] = (60, 390)) -> Iterator[dict[str, object]]:
+    """CPU of the last ``buckets`` five-minute bars of ``symbols`` symbols, after each number of bars before them.
 
     The bars before come out of a snapshot, so that nothing is worked out for them; the first bar after them is not
     counted, because it reads all the others.
     """
-    for filled in FILLED:
+    for filled in before:
         fold, random = CorrelationsFold(Grid("America/New_York")), np.random.default_rng(1)
         for step in range(filled):
             _restore(fold, random, symbols, step)

@@ -1,4 +1,9 @@
-"""Regularised softmax regression over what the light model counts, and its weights as the file that ships."""
+"""Regularised softmax regression over what the light model counts, and its weights as the file that ships.
+
+The logits are ``counts W + vectors V + bias``, to which training adds the logarithm of how common each label is in the
+row's group (its set, with or without a link): so what is learned is free of that, and the file that ships adds what
+is right away from home (see :func:`exported`). ``vectors`` are sums over words, so V ends up in the words' weights.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -7,99 +12,130 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 
-from streams.scoring.light.features import FAMILIES, MEASURES, Key, dampening, keys, measures
+from streams.scoring.light.features import FAMILIES, MEASURES, Key, dampening, has_link, keys, measures
 from streams.scoring.light.reading import Reader
 from streams.scoring.light.weights import Weights
 
+from .vectors import WordVectors
+
 Floats = npt.NDArray[np.float64]
 CLASSES = 3
+LARGEST = 2047  # of the integer weights
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What can be chosen: strength of the penalty, rows a key must be in, keys kept."""
+    """What can be chosen: strength of the penalties, rows a key must be in, keys kept beside the vectors' words."""
 
-    penalty: float = 3.0
+    penalty: float = 10.0
+    vector_penalty: float = 10.0
     rows: int = 2
-    keep: int = 60_000
+    keep: int = 80_000
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """A text as counted."""
+class Rows:
+    """Texts as counted: keys and measures (n, keys + measures), sums of vectors (n, 384), which have a link (n)."""
 
-    keys: Mapping[tuple[str, Key], int]
-    factor: float
-    measures: Sequence[float]
+    counts: csr_matrix
+    bags: npt.NDArray[np.float32]
+    links: npt.NDArray[np.bool_]
+
+    def chosen(self, places: npt.NDArray[np.int64]) -> "Rows":
+        """Some of them."""
+        return Rows(self.counts[places], self.bags[places], self.links[places])
+
+
+def together(parts: Sequence[Rows]) -> Rows:
+    """One after the other."""
+    counts = vstack([part.counts for part in parts]).tocsr()
+    return Rows(counts, np.concatenate([p.bags for p in parts]), np.concatenate([p.links for p in parts]))
+
+
+class TextCounter:
+    """Counts texts over one list of keys: those that are in enough of the texts it was made from."""
+
+    def __init__(self, texts: Sequence[str], vectors: WordVectors, choice: Choice) -> None:
+        self._reader, self._vectors = Reader(), vectors
+        seen = Counter(key for text in texts for key in set(keys(self._reader.read(text))))
+        kept = sorted((key for key, times in seen.items() if times >= choice.rows), key=repr)
+        self.vocabulary = {key: place for place, key in enumerate(kept)}
+
+    def rows(self, texts: Sequence[str]) -> Rows:
+        """Count every text."""
+        values: list[float] = []
+        columns: list[int] = []
+        ends, bags, links = [0], [], []
+        for text in texts:
+            tokens = self._reader.read(text)
+            factor, found = dampening(tokens), Counter(keys(tokens))
+            places = sorted((self.vocabulary[key], times) for key, times in found.items() if key in self.vocabulary)
+            columns += [*(place for place, _ in places), *self._measures()]
+            values += [*(factor * times for _, times in places), *measures(text, tokens)]
+            ends.append(len(columns))
+            bags.append(factor * self._vectors.bag([token.word for token in tokens]))
+            links.append(has_link(tokens))
+        shape = (len(texts), len(self.vocabulary) + len(MEASURES))
+        return Rows(csr_matrix((values, columns, ends), shape=shape), np.array(bags, np.float32), np.array(links, bool))
+
+    def _measures(self) -> range:
+        return range(len(self.vocabulary), len(self.vocabulary) + len(MEASURES))
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A fitted head: ``weights`` (keys + measures, 3), ``bias`` (3)."""
+    """A fitted head: ``weights`` (keys + measures, 3), ``vectors`` (384, 3), ``bias`` (3)."""
 
-    vocabulary: dict[tuple[str, Key], int]
     weights: Floats
+    vectors: Floats
     bias: Floats
 
-    def logits(self, counted: Sequence[Counted]) -> Floats:
-        """Logits (n, 3) in the order of ``LABELS``."""
-        return np.asarray(matrix(counted, self.vocabulary) @ self.weights + self.bias)
+    def logits(self, rows: Rows) -> Floats:
+        """Logits (n, 3) in the order of ``LABELS``, as if all labels were equally common."""
+        return np.asarray(rows.counts @ self.weights + rows.bags @ self.vectors + self.bias)
 
 
-def count(texts: Sequence[str]) -> list[Counted]:
-    """Count every text."""
-    reader = Reader()
-    return [_counted(reader, text) for text in texts]
+def fit(rows: Rows, shares: Floats, common: Floats, weight: Floats, choice: Choice) -> Model:
+    """Fit by L-BFGS.
 
-
-def _counted(reader: Reader, text: str) -> Counted:
-    tokens = reader.read(text)
-    return Counted(Counter(keys(tokens)), dampening(tokens), measures(text, tokens))
-
-
-def vocabulary_of(counted: Sequence[Counted], rows: int) -> dict[tuple[str, Key], int]:
-    """Keys that are in enough rows, in a fixed order."""
-    seen = Counter(key for one in counted for key in one.keys)
-    kept = sorted((key for key, times in seen.items() if times >= rows), key=repr)
-    return {key: place for place, key in enumerate(kept)}
-
-
-def matrix(counted: Sequence[Counted], vocabulary: dict[tuple[str, Key], int]) -> csr_matrix:
-    """Rows of counts and measures (n, keys + measures)."""
-    values: list[float] = []
-    columns: list[int] = []
-    ends = [0]
-    for one in counted:
-        places = sorted((vocabulary[key], times) for key, times in one.keys.items() if key in vocabulary)
-        columns += [*(place for place, _ in places), *range(len(vocabulary), len(vocabulary) + len(MEASURES))]
-        values += [*(one.factor * times for _, times in places), *one.measures]
-        ends.append(len(columns))
-    return csr_matrix((values, columns, ends), shape=(len(counted), len(vocabulary) + len(MEASURES)))
-
-
-def fit(counted: Sequence[Counted], shares: Floats, weight: Floats, choice: Choice) -> Model:
-    """Fit by L-BFGS; ``shares`` (n, 3) may be split between labels, ``weight`` (n) is brought to a mean of 1."""
-    vocabulary = vocabulary_of(counted, choice.rows)
-    x = matrix(counted, vocabulary)
-    weights, bias = _descend(x, shares, weight / weight.mean(), choice.penalty)
-    return Model(vocabulary, weights, bias)
-
-
-def _descend(x: csr_matrix, shares: Floats, weight: Floats, penalty: float) -> tuple[Floats, Floats]:
-    width, turned = x.shape[1], x.T.tocsr()
+    Args:
+        rows: what is learned from.
+        shares: of the labels (n, 3); a row may be split between them.
+        common: logarithm of how common each label is where the row comes from (n, 3).
+        weight: of each row (n), brought to a mean of 1.
+        choice: penalties, and which keys count.
+    """
+    columns = np.flatnonzero(rows.counts.getnnz(axis=0) >= choice.rows)
+    x = rows.counts[:, columns]
+    width, deep = x.shape[1], rows.bags.shape[1]
+    turned, scale = x.T.tocsr(), (weight / weight.mean())[:, None]
 
     def loss(flat: Floats) -> tuple[float, Floats]:
-        head, bias = flat[:-CLASSES].reshape(width, CLASSES), flat[-CLASSES:]
-        logs = log_softmax(x @ head + bias)
-        off = (np.exp(logs) - shares) * weight[:, None]
-        value = -float((weight[:, None] * shares * logs).sum()) + 0.5 * penalty * float((head * head).sum())
-        return value, np.concatenate([(turned @ off + penalty * head).ravel(), off.sum(axis=0)])
+        head, inner, bias = _parts(flat, width, deep)
+        logs = log_softmax(x @ head + rows.bags @ inner + bias + common)
+        off = (np.exp(logs) - shares) * scale
+        value = -float((scale * shares * logs).sum())
+        value += 0.5 * choice.penalty * float((head * head).sum())
+        value += 0.5 * choice.vector_penalty * float((inner * inner).sum())
+        slopes = (
+            turned @ off + choice.penalty * head,
+            rows.bags.T @ off + choice.vector_penalty * inner,
+            off.sum(axis=0),
+        )
+        return value, np.concatenate([slope.ravel() for slope in slopes])
 
-    options = {"maxiter": 300, "maxcor": 8}
-    found = minimize(loss, np.zeros((width + 1) * CLASSES), jac=True, method="L-BFGS-B", options=options).x
-    return found[:-CLASSES].reshape(width, CLASSES), found[-CLASSES:]
+    start = np.zeros((width + deep + 1) * CLASSES)
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 60, "maxcor": 8}).x
+    weights = np.zeros((rows.counts.shape[1], CLASSES))
+    weights[columns], vectors, bias = _parts(found, width, deep)
+    return Model(weights, vectors, bias)
+
+
+def _parts(flat: Floats, width: int, deep: int) -> tuple[Floats, Floats, Floats]:
+    head, inner, bias = np.split(flat, [width * CLASSES, (width + deep) * CLASSES])
+    return head.reshape(width, CLASSES), inner.reshape(deep, CLASSES), bias
 
 
 def log_softmax(logits: Floats) -> Floats:
@@ -108,18 +144,45 @@ def log_softmax(logits: Floats) -> Floats:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
 
 
-def exported(model: Model, temperature: float, keep: int) -> Weights:
-    """The model as it ships: two columns against neutral, the smallest keys dropped, the others as int8."""
-    against = (model.weights[:, :2] - model.weights[:, 2:]) / temperature
-    bias = (model.bias[:2] - model.bias[2]) / temperature
-    counted = against[: len(model.vocabulary)]
-    step = np.abs(counted).max(axis=0) / 127
-    units = np.rint(counted / step).astype(int)
-    order = np.argsort(-np.abs(counted).max(axis=1), kind="stable")[:keep]
-    kept = {int(place) for place in order if units[place].any()}
+def exported(
+    model: Model,
+    vocabulary: Mapping[tuple[str, Key], int],
+    vectors: WordVectors,
+    temperature: float,
+    common: Mapping[bool, Floats],
+    keep: int,
+) -> Weights:
+    """The model as it ships: two columns against neutral, the smallest keys dropped, the others as integers.
+
+    Args:
+        model: what was fitted.
+        vocabulary: its keys, with their rows in the weights.
+        vectors: whose words all get a weight, those of no labelled text too.
+        temperature: of the calibration.
+        common: logarithm of how common each label is taken to be, in texts with a link (True) and without (False).
+        keep: number of keys.
+    """
+    against = _against(model.weights) / temperature
+    table = {key: against[place] for key, place in vocabulary.items()}
+    inner = _against(model.vectors) / temperature
+    for word in vectors.words:
+        table["word", word] = table.get(("word", word), np.zeros(2)) + vectors.of(word) @ inner
+    step = np.abs(list(table.values())).max(axis=0) / LARGEST
+    units = {key: np.rint(value / step).astype(int) for key, value in table.items()}
+    order = sorted(table, key=lambda key: (-float(np.abs(table[key]).max()), repr(key)))[:keep]
     families: dict[str, dict[Key, tuple[int, int]]] = {name: {} for name in FAMILIES}
-    for (name, key), place in model.vocabulary.items():
-        if place in kept:
-            families[name][key] = (int(units[place, 0]), int(units[place, 1]))
-    rest = [(float(up), float(down)) for up, down in against[len(model.vocabulary) :]]
-    return Weights(families, (float(step[0]), float(step[1])), (float(bias[0]), float(bias[1])), rest)
+    for name, key in order:
+        if units[name, key].any():
+            families[name][key] = (int(units[name, key][0]), int(units[name, key][1]))
+    bias = {link: _against(model.bias / temperature + known) for link, known in common.items()}
+    rest = [(float(up), float(down)) for up, down in against[len(vocabulary) :]]
+    return Weights(families, _two(step), _two(bias[False]), _two(bias[True]), rest)
+
+
+def _against(logits: Floats) -> Floats:
+    """Positive and negative against neutral."""
+    return np.asarray(logits[..., :2] - logits[..., 2:])
+
+
+def _two(values: Floats) -> tuple[float, float]:
+    return float(values[0]), float(values[1])

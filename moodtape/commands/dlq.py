@@ -3,12 +3,14 @@
 import functools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import click
 
 from infra.clock import from_rfc3339, now_micros
 from infra.endpoints import find_endpoints
+from infra.replays import require_plan
 from infra.topics import require_topics
 from moodtape.deadletters.cases import Cases, Tally
 from moodtape.deadletters.letters import Wanted
@@ -16,6 +18,7 @@ from moodtape.deadletters.redrive import Redriver, Report, Return, redrive
 from moodtape.deadletters.show import brief, line, whole
 from moodtape.options import Invocation, common
 from moodtape.verify.reading import TopicReader
+from schemas.replays import LIVE
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,15 +61,17 @@ def dlq() -> None:
 
 
 @dlq.command("list")
+@click.option("--replay", metavar="ID", help="Those of this replay instead of the live flow's.")
 @choosing
 @common
-def list_letters(call: Invocation, wanted: Wanted, limit: int) -> None:
+def list_letters(call: Invocation, wanted: Wanted, limit: int, replay: str | None) -> None:
     """Count dead letters by topic, reason and state, and name the first of them.
 
     Each original counts once, however often it failed: waiting; parked (failed five times); redriven (sent back, not
-    read yet); resolved (sent back and read without another failure); kept (cannot be sent back).
+    read yet); resolved (sent back and read without another failure); kept (cannot be sent back, as those of a replay).
     """
-    kafka = find_endpoints(call.settings).kafka
+    kafka, known = _flow(call, replay)
+    wanted = replace(wanted, replay=known)
     tally = Tally(limit)
     with TopicReader(kafka) as reader:
         for case in Cases(reader, kafka).wanted(wanted):
@@ -80,12 +85,13 @@ def list_letters(call: Invocation, wanted: Wanted, limit: int) -> None:
 @click.argument("partition", type=int)
 @click.argument("offset", type=int)
 @click.option("--reveal", is_flag=True, help="Show texts and the value's bytes too.")
+@click.option("--replay", metavar="ID", help="Of this replay instead of the live flow.")
 @common
-def show_letter(call: Invocation, topic: str, partition: int, offset: int, reveal: bool) -> None:
+def show_letter(call: Invocation, topic: str, partition: int, offset: int, reveal: bool, replay: str | None) -> None:
     """Show one dead letter by the place of the original, or by its own place in TOPIC.dlq."""
-    kafka = find_endpoints(call.settings).kafka
+    kafka, known = _flow(call, replay)
     with TopicReader(kafka) as reader:
-        data = whole(Cases(reader, kafka).find(topic, partition, offset), reveal)
+        data = whole(Cases(reader, kafka).find(topic, partition, offset, known), reveal)
     call.show(data, json.dumps(data, indent=2, ensure_ascii=False))
 
 
@@ -104,6 +110,12 @@ def redrive_letters(call: Invocation, wanted: Wanted, limit: int, dry_run: bool,
     with TopicReader(kafka) as reader:
         redrive(Cases(reader, kafka).wanted(wanted), report, redriver, now_micros, force=force)
     call.show(_as_json(report), _told(report))
+
+
+def _flow(call: Invocation, replay: str | None) -> tuple[str, str]:
+    """The broker, and whose letters are meant; a replay must be there."""
+    endpoints = find_endpoints(call.settings)
+    return endpoints.kafka, LIVE if replay is None else require_plan(endpoints.database, replay).id
 
 
 def _listing(tally: Tally, counts: list[dict[str, Any]]) -> str:

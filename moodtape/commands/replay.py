@@ -15,7 +15,7 @@ from infra.topics import require_topics
 
 from ..options import Invocation, common
 from ..pipeline import table_counts
-from ..replay.compare import compare, require_complete, to_json, to_text
+from ..replay.compare import compare, input_of, require_complete, to_json, to_text
 from ..replay.drop import drop_replay
 from ..replay.planning import Wanted, plan_replay
 from ..replay.switch import served, switch
@@ -28,6 +28,11 @@ from .produce import parse_moment
 @click.option("--to", "end", metavar="TIME", help="Event time before which they end.")
 @click.option("--symbols", default="", help="Only facts about these, separated by commas [default: all].")
 @click.option("--into", metavar="ID", help="Name of the replay: 1 to 32 of a-z, 0-9 and '-'.")
+@click.option(
+    "--from-mentions",
+    is_flag=True,
+    help="Fold stored mentions and bars anew, where raw facts are gone; nothing is scored.",
+)
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 12), help="Workers of each stage.")
 @click.pass_context
 @common
@@ -39,15 +44,19 @@ def replay(
     symbols: str,
     into: str | None,
     workers: int,
+    from_mentions: bool,
 ) -> None:
     """Put the raw topics through the present code once more, into topics and rows of their own.
 
     Facts with --from <= event_time < --to go to topics TOPIC.ID and to rows with replay = ID; what came before is
     folded, but not written. The live flow goes on beside it. Stopped or killed, the same command goes on.
+
+    Raw posts are kept for 48 hours; mentions.v1 and bars.v1 for 400 days. With --from-mentions only moods and
+    correlations are made anew, of what was scored then.
     """
     if context.invoked_subcommand is not None:
-        if start or end or into or symbols:
-            raise UserError(f"--from, --to, --symbols and --into do not go with `replay {context.invoked_subcommand}`")
+        if start or end or into or symbols or from_mentions:
+            raise UserError(f"the options of a new replay do not go with `replay {context.invoked_subcommand}`")
         return
     if start is None or end is None or into is None:
         raise UserError("a replay needs --from TIME, --to TIME and --into ID; `moodtape replay --help` lists the rest")
@@ -60,6 +69,7 @@ def replay(
         start=parse_moment("--from", start),
         end=parse_moment("--to", end),
         symbols=tuple(sorted({symbol.strip().upper() for symbol in symbols.split(",") if symbol.strip()})),
+        from_mentions=from_mentions,
     )
     plan = plan_replay(call.settings, endpoints, wanted)
     if plan.complete:
@@ -135,6 +145,7 @@ def _shown(plan: Plan) -> dict[str, object]:
         "from": to_rfc3339(plan.start),
         "to": to_rfc3339(plan.end),
         "symbols": list(plan.symbols),
+        "input": input_of(plan),
         "scorer": plan.scorer,
         "code": plan.code,
         "complete": plan.complete,
@@ -145,4 +156,6 @@ def _line(plan: Plan, served: bool) -> str:
     state = "served" if served else "complete" if plan.complete else "begun"
     symbols = ", ".join(plan.symbols) or "all symbols"
     span = f"{to_rfc3339(plan.start)} .. {to_rfc3339(plan.end)}"
-    return f"{plan.id:<32}  {state:<8}  {span}  {symbols}  scorer {plan.scorer}  code {plan.code}"
+    return (
+        f"{plan.id:<32}  {state:<8}  {span}  {symbols}  from {input_of(plan)}  scorer {plan.scorer}  code {plan.code}"
+    )

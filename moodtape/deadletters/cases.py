@@ -20,6 +20,7 @@ from typing import Literal
 from infra.errors import UserError
 from infra.offsets import read_to_end
 from moodtape.verify.reading import Span, TopicReader
+from schemas.replays import LIVE
 from schemas.topics import TOPICS
 
 from .letters import SUFFIX, Buried, Identity, Wanted, letter_spans, letters_in, topic_names
@@ -53,21 +54,22 @@ class Cases:
 
     def wanted(self, wanted: Wanted) -> Iterator[Case]:
         """The cases that are wanted, topic after topic, in the order of their logs."""
-        for span in letter_spans(self._reader, wanted.topic):
-            last = last_letters(letters_in(self._reader, span))
-            yield from (self._judge(each) for each in self._last(span, last) if wanted.has(each))
+        for span in letter_spans(self._reader, wanted.topic, wanted.replay):
+            last = last_letters(letters_in(self._reader, span, wanted.replay))
+            letters = self._last(span, last, wanted.replay)
+            yield from (self._judge(each) for each in letters if wanted.has(each))
 
-    def find(self, topic: str, partition: int, offset: int) -> Case:
+    def find(self, topic: str, partition: int, offset: int, replay: str = LIVE) -> Case:
         """The case of an original by its place, or, with a topic ``X.dlq``, the letter at that place itself.
 
         Raises:
             UserError: there is none.
         """
-        topic_names(topic)
+        topic_names(topic, replay)
         own = topic.endswith(SUFFIX)
         found: Buried | None = None
-        for span in letter_spans(self._reader, topic):
-            for letter in letters_in(self._reader, span):
+        for span in letter_spans(self._reader, topic, replay):
+            for letter in letters_in(self._reader, span, replay):
                 place = (letter.topic, letter.partition, letter.offset) if own else letter.origin
                 if place == (topic, partition, offset) and (found is None or letter.attempts > found.attempts):
                     found = letter
@@ -77,12 +79,16 @@ class Cases:
             )
         return self._judge(found)
 
-    def _last(self, span: Span, last: Mapping[int, tuple[int, int]]) -> Iterator[Buried]:
-        for letter in letters_in(self._reader, span):
+    def _last(self, span: Span, last: Mapping[int, tuple[int, int]], replay: str) -> Iterator[Buried]:
+        for letter in letters_in(self._reader, span, replay):
             if last[_case_hash(letter)][1] == letter.offset:
                 yield letter
 
     def _judge(self, letter: Buried) -> Case:
+        if letter.replay != LIVE:
+            return Case(
+                letter, "kept", "a replay reads its input once: mend the cause, and replay anew under another ID"
+            )
         mark = self.marks.get(key_of(letter))
         if mark is not None and mark.attempts >= letter.attempts:
             return Case(letter, "resolved" if self._passed.has(mark) else "redriven")

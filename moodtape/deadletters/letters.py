@@ -10,6 +10,7 @@ from moodtape.verify.reading import Span, TopicReader
 from schemas.clocks import CLOCK_HEADER, Headers
 from schemas.codec import DecodeError, codec_for
 from schemas.deadletters import DeadLetter, NotADeadLetter, parse_dead_letter
+from schemas.replays import LIVE, replayed
 from schemas.topics import TOPICS, dead_letter_topic
 
 SUFFIX = ".dlq"
@@ -27,11 +28,12 @@ class Buried:
     value: bytes | None
     headers: Headers
     letter: DeadLetter | None
+    replay: str = LIVE
 
     @property
     def source(self) -> str:
-        """The topic of facts whose dead letters it is among."""
-        return self.topic.removesuffix(SUFFIX)
+        """The topic of facts whose dead letters it is among, by its live name."""
+        return live_name(self.topic, self.replay)
 
     @property
     def reason(self) -> str:
@@ -90,13 +92,14 @@ class Buried:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which dead letters; None = any. ``start`` is inclusive, ``end`` exclusive, microseconds UTC."""
+    """Which dead letters, of the live flow or of a replay; None = any. Times are [start, end), microseconds UTC."""
 
     topic: str | None = None
     reason: str | None = None
     start: int | None = None
     end: int | None = None
     key: str | None = None
+    replay: str = LIVE
 
     def has(self, letter: Buried) -> bool:
         """Whether a dead letter is among them."""
@@ -110,32 +113,38 @@ class Wanted:
         return (self.start is None or moment >= self.start) and (self.end is None or moment < self.end)
 
 
-def topic_names(topic: str | None) -> list[str]:
-    """The topics of facts that a user's ``--topic`` means; ``X`` and ``X.dlq`` are the same.
+def live_name(topic: str, replay: str = LIVE) -> str:
+    """The live topic of facts of a topic of dead letters, or of facts, also of those of a replay."""
+    name = topic.removesuffix(SUFFIX)
+    return name if replay == LIVE else name.removesuffix(f".{replay}")
+
+
+def topic_names(topic: str | None, replay: str = LIVE) -> list[str]:
+    """The live topics of facts that a user's ``--topic`` means; ``X``, ``X.dlq`` and ``X.REPLAY.dlq`` are the same.
 
     Raises:
         UserError: we have no such topic.
     """
     if topic is None:
         return list(TOPICS)
-    name = topic.removesuffix(SUFFIX)
+    name = live_name(topic, replay)
     if name not in TOPICS:
         raise UserError(f"no topic {name!r}; there are {', '.join(TOPICS)}")
     return [name]
 
 
-def letter_spans(reader: TopicReader, topic: str | None) -> Iterator[Span]:
-    """What there is to read of dead letters of one topic, or of all."""
-    for name in topic_names(topic):
-        yield from reader.spans(dead_letter_topic(name))
+def letter_spans(reader: TopicReader, topic: str | None, replay: str = LIVE) -> Iterator[Span]:
+    """What there is to read of dead letters of one topic, or of all, in the live flow or in a replay."""
+    for name in topic_names(topic, replay):
+        yield from reader.spans(dead_letter_topic(replayed(name, replay)))
 
 
-def letters_in(reader: TopicReader, span: Span) -> Iterator[Buried]:
+def letters_in(reader: TopicReader, span: Span, replay: str = LIVE) -> Iterator[Buried]:
     """The dead letters of one partition, in order of the log."""
-    return map(read, reader.messages(span))
+    return (read(message, replay) for message in reader.messages(span))
 
 
-def read(message: Any) -> Buried:
+def read(message: Any, replay: str = LIVE) -> Buried:
     """What a message of a topic of dead letters holds."""
     headers = message.headers() or []
     try:
@@ -150,4 +159,5 @@ def read(message: Any) -> Buried:
         value=message.value(),
         headers=headers,
         letter=letter,
+        replay=replay,
     )

@@ -17,6 +17,7 @@ from .difference import Difference, Values, count, differences
 from .reasons import UNEXPLAINED, Builds, Reasons
 from .tables import TABLES, Compared
 
+_FOLDED_AGAIN = frozenset({"sentiment", "correlation"})
 _MODELS = """
 SELECT DISTINCT model, model_version FROM mention
 WHERE replay = %s AND event_time >= %s AND event_time < %s AND model IS NOT NULL
@@ -86,9 +87,19 @@ def compare(database: str, plan: Plan, samples: int) -> Report:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.read_only = True
             reasons = _reasons(connection, plan)
-            return Report(plan, {table.name: _compared(connection, table, reasons, samples) for table in TABLES})
+            return Report(plan, {t.name: _compared(connection, t, reasons, samples) for t in tables_of(plan)})
     except psycopg.OperationalError as error:
         raise ServiceUnavailable(f"database: {str(error).strip()}") from None
+
+
+def tables_of(plan: Plan) -> list[Compared]:
+    """The tables that a replay has rows of its own in."""
+    return [table for table in TABLES if not plan.reaggregated or table.name in _FOLDED_AGAIN]
+
+
+def input_of(plan: Plan) -> str:
+    """What a replay is made of, as people read it."""
+    return "stored mentions and bars" if plan.reaggregated else "raw facts"
 
 
 def require_complete(plan: Plan) -> None:
@@ -112,7 +123,9 @@ def _reasons(connection: psycopg.Connection, plan: Plan) -> Reasons:
     builds = connection.execute("SELECT since, code FROM build ORDER BY since").fetchall()
     models = [set(_models(connection, plan, replay)) for replay in (LIVE, plan.id)]
     since, code = [row[0] for row in builds], [row[1] for row in builds]
-    return Reasons(plan, Builds(since, code), plan.known_after, models[0] != models[1])
+    # What is folded again from stored mentions has their scores.
+    other_model = not plan.reaggregated and models[0] != models[1]
+    return Reasons(plan, Builds(since, code), plan.known_after, other_model)
 
 
 def _models(connection: psycopg.Connection, plan: Plan, replay: str) -> Iterator[tuple[str, str]]:
@@ -142,6 +155,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "from": to_rfc3339(report.plan.start),
         "to": to_rfc3339(report.plan.end),
         "symbols": list(report.plan.symbols),
+        "input": input_of(report.plan),
         "different": report.different,
         "unexplained": report.unexplained,
         "tables": {name: _table_json(table) for name, table in report.tables.items()},
@@ -165,7 +179,7 @@ def _table_json(table: TableReport) -> dict[str, Any]:
 def to_text(report: Report) -> str:
     """The report for people."""
     span = f"{to_rfc3339(report.plan.start)} to {to_rfc3339(report.plan.end)}"
-    lines = [f"replay {report.plan.id} against live, {span}"]
+    lines = [f"replay {report.plan.id} (from {input_of(report.plan)}) against live, {span}"]
     for name, table in report.tables.items():
         why = ", ".join(f"{number} {reason}" for reason, number in sorted(table.reasons.items()))
         lines.append(f"  {name:<12} live {table.live:>9,}  replay {table.replay:>9,}  {why or 'the same'}")

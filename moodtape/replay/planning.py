@@ -12,6 +12,7 @@ from infra.kafka import admin_client
 from infra.offsets import log_ends, log_starts
 from infra.replays import Plan, check_id, code_version, find_plan, require_plan, store_plan
 from infra.settings import Settings
+from schemas.replays import AGGREGATED
 from schemas.topics import RAW_TOPICS
 from streams.scoring.choose import chosen
 
@@ -23,12 +24,13 @@ _PLAYED = "(`moodtape record DIR`) plays in a data folder of its own: `moodtape 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What the user asks for; times are microseconds UTC."""
+    """What the user asks for; times are microseconds UTC. ``from_mentions``: fold stored mentions, not raw facts."""
 
     id: str
     start: int
     end: int
     symbols: tuple[str, ...] = ()
+    from_mentions: bool = False
 
 
 def plan_replay(settings: Settings, endpoints: Endpoints, wanted: Wanted) -> Plan:
@@ -41,6 +43,8 @@ def plan_replay(settings: Settings, endpoints: Endpoints, wanted: Wanted) -> Pla
     check_id(wanted.id)
     if wanted.start >= wanted.end:
         raise UserError(f"--from {to_rfc3339(wanted.start)} is not before --to {to_rfc3339(wanted.end)}")
+    if wanted.from_mentions and wanted.symbols:
+        raise UserError("--symbols does not go with --from-mentions: symbols are chosen where raw facts are read")
     plan = _fresh(settings, endpoints, wanted)
     begun = find_plan(endpoints.database, wanted.id)
     if begun is None:
@@ -55,16 +59,17 @@ def plan_replay(settings: Settings, endpoints: Endpoints, wanted: Wanted) -> Pla
 
 
 def _fresh(settings: Settings, endpoints: Endpoints, wanted: Wanted) -> Plan:
+    topics = AGGREGATED if wanted.from_mentions else RAW_TOPICS
     return Plan(
         id=wanted.id,
         start=wanted.start,
         end=wanted.end,
         symbols=wanted.symbols,
-        scorer=settings.scorer_url or chosen(settings),
+        scorer="none" if wanted.from_mentions else settings.scorer_url or chosen(settings),
         code=code_version(),
         cluster=_cluster(endpoints.kafka),
-        begins=log_starts(endpoints.kafka, RAW_TOPICS),
-        ends=log_ends(endpoints.kafka, RAW_TOPICS),
+        begins=log_starts(endpoints.kafka, topics),
+        ends=log_ends(endpoints.kafka, topics),
     )
 
 
@@ -77,6 +82,11 @@ def _cluster(bootstrap: str) -> str:
 
 def _require_same(begun: Plan, now: Plan) -> None:
     """Refuse to go on with a replay that was asked for something else."""
+    if begun.reaggregated != now.reaggregated:
+        raise UserError(
+            f"replay {begun.id} was begun {'with' if begun.reaggregated else 'without'} --from-mentions. "
+            f"Give another ID, or remove it by `moodtape replay drop {begun.id}`"
+        )
     named = {"start": "--from", "end": "--to", "symbols": "--symbols"}
     made = {} if begun.complete else {"scorer": "the scorer", "code": "the code", "cluster": "the Kafka cluster"}
     for attribute, name in {**named, **made}.items():
@@ -95,33 +105,35 @@ def _told(attribute: str, value: object) -> str:
 
 
 def _known_after(bootstrap: str, plan: Plan) -> int | None:
-    """Event time after which no raw fact is missing; None where nothing was ever removed."""
+    """Event time after which no fact that it reads is missing; None where nothing was ever removed."""
     times = complete_after(bootstrap, plan.begins, plan.ends).values()
     return max((time for time in times if time is not None), default=None)
 
 
 def _require_known(plan: Plan, known_after: int | None) -> None:
-    """Refuse a replay of a time of which raw facts were removed."""
+    """Refuse a replay of a time of which facts were removed."""
     if known_after is None or plan.start > known_after:
         return
+    topics = "mentions.v1 or bars.v1" if plan.reaggregated else "a raw topic"
+    again = "" if plan.reaggregated else "; or --from-mentions, which folds moods and correlations of what was scored"
     if known_after == NOWHERE:
         raise UserError(
-            "a raw topic holds nothing any more of what it held: there is nothing to replay. A recording that was "
-            f"made in time {_PLAYED}"
+            f"{topics} holds nothing any more of what it held: there is nothing to replay. A recording that was made "
+            f"in time {_PLAYED}{again}"
         )
     raise UserError(
-        f"the raw topics tell everything only after {to_rfc3339(known_after)}; what came before was removed "
-        f"(raw posts are kept for 48 hours). Give a later --from; or a recording that was made in time {_PLAYED}"
+        f"{topics} lacks what came before {to_rfc3339(known_after)}: it was removed (raw posts are kept for 48 hours). "
+        f"Give a later --from; or a recording that was made in time {_PLAYED}{again}"
     )
 
 
 def require_offsets(bootstrap: str, plan: Plan, stands: Mapping[Place, int]) -> None:
-    """Check that the raw topics still hold what a replay has to read from ``stands`` on.
+    """Check that the live topics still hold what a replay has to read from ``stands`` on.
 
     Raises:
         UserError: they do not.
     """
-    for (topic, partition), low in log_starts(bootstrap, RAW_TOPICS).items():
+    for (topic, partition), low in log_starts(bootstrap, dict.fromkeys(topic for topic, _ in plan.ends)).items():
         stand, end = stands.get((topic, partition), 0), plan.ends[topic, partition]
         if low > stand and stand < end:
             raise UserError(

@@ -62,6 +62,7 @@ class Watch:
         self._groups = {
             name: GroupOffsets(endpoints.kafka, f"moodtape.{name}.{plan.id}", map(self._replay.source, topics))
             for name, topics in INPUTS.items()
+            if name in stages_of(plan)
         }
         self._live = [GroupOffsets(endpoints.kafka, group, topics) for group, topics in GROUPS.items()]
         self.lag = LiveLag()
@@ -94,10 +95,10 @@ class Watch:
         return _step(name, committed, {place: end for place, end in ends.items() if place[0] in sources}, begins)
 
     def _stands(self) -> dict[Place, int]:
-        """Where the replay stands in the live raw topics."""
+        """Where the replay stands in the live topics that it reads."""
         found: dict[Place, int] = {}
-        for name in ("quotes", "posts"):
-            found |= self._groups[name].read()
+        for group in self._groups.values():
+            found |= group.read()
         return {place: found.get(place, begin) for place, begin in self._plan.begins.items()}
 
     def live_lag(self) -> int:
@@ -119,10 +120,14 @@ class Watch:
             group.close()
 
 
+def stages_of(plan: Plan) -> tuple[str, ...]:
+    """The stages that a replay runs, in the order of the flow."""
+    return ("moods", "correlations") if plan.reaggregated else tuple(INPUTS)
+
+
 def replay_topics(replay: Replay) -> list[str]:
-    """The topics that a replay reads and writes under its own name, in the order of the flow."""
-    names = [*(name for name in RAW_TOPICS if replay.source(name) != name), *DERIVED]
-    return [*(replayed(name, replay.id) for name in names), *map(dead_letter_topic, _letters(replay.id))]
+    """The topics that there are of a replay under its own name, in the order of the flow."""
+    return [*(replayed(name, replay.id) for name in DERIVED), *map(dead_letter_topic, _letters(replay.id))]
 
 
 def _letters(replay: str) -> list[str]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import psycopg
 
 from infra.endpoints import Endpoints
-from infra.errors import ServiceUnavailable, TransientError
+from infra.errors import ServiceUnavailable, TransientError, UserError
 from infra.offsets import committed_offsets
-from infra.replays import require_plan
+from infra.replays import Plan, require_plan
 from schemas.replays import LIVE
 from sinks.latest import GROUP, TOPICS, Entry, LatestStore
 from sinks.newest import newest_entries
@@ -41,15 +41,25 @@ def served(database: str) -> str:
         return served_version(connection)
 
 
+def _require_whole(plan: Plan) -> None:
+    """Refuse what readers cannot be shown."""
+    require_complete(plan)
+    if plan.reaggregated:
+        raise UserError(
+            f"replay {plan.id} was folded from stored mentions: it has no prices and posts for readers to see; "
+            f"`moodtape replay compare {plan.id}` shows what is new in it"
+        )
+
+
 def switch(endpoints: Endpoints, name: str) -> Switched:
     """Let readers see a replay, or ``live``. Every answer is of one version, before, during and after it.
 
     Raises:
-        UserError: there is no such replay, or it is not complete.
+        UserError: there is no such replay, it is not complete, or it has moods and correlations alone.
         ServiceUnavailable: the database is away; nothing was changed.
     """
     if name != LIVE:
-        require_complete(require_plan(endpoints.database, name))
+        _require_whole(require_plan(endpoints.database, name))
     with _connected(endpoints.database) as connection:
         # Two switches at once would leave the database with one version and Redis with the other.
         connection.execute("SELECT pg_advisory_lock(%s)", (SWITCH_LOCK,))

@@ -16,10 +16,9 @@ from infra.failpoints import failpoint
 from infra.replays import Plan, complete_plan
 from infra.settings import Settings
 from infra.topics import create_topics
-from streams.topology import STAGES
 
 from ..supervisor import Child, Supervisor, last_words
-from .progress import LiveLag, Step, Watch
+from .progress import LiveLag, Step, Watch, stages_of
 
 TURN_SECONDS = 0.2
 LOOK_SECONDS = 2.0
@@ -32,7 +31,7 @@ Note = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What one run of a replay came to; ``records`` are offsets of the raw topics."""
+    """What one run of a replay came to; ``records`` are offsets of the live topics that it reads."""
 
     complete: bool
     records: int
@@ -91,18 +90,20 @@ def _processes(settings: Settings, endpoints: Endpoints, plan: Plan, workers: in
     supervisor.take_over()
     os.nice(NICENESS)
     try:
-        supervisor.start(replay_children(own, plan.id, workers))
+        supervisor.start(replay_children(own, plan, workers))
         yield supervisor
     finally:
         supervisor.stop()
 
 
-def replay_children(settings: Settings, name: str, workers: int) -> list[Child]:
+def replay_children(settings: Settings, plan: Plan, workers: int) -> list[Child]:
     """The processes of a replay; ``workers`` of each stage."""
-    found = [] if settings.scorer_url else [Child("score-1", ("score", "--port", "0"))]
-    for stage in STAGES:
-        found += [Child(f"stream-{stage}-{n}", ("stream", stage, "--replay", name)) for n in range(1, workers + 1)]
-    return [*found, Child("sink-timescale", ("sink", "timescale", "--replay", name))]
+    stages, numbers = stages_of(plan), range(1, workers + 1)
+    scores = "posts" in stages and not settings.scorer_url
+    found = [Child("score-1", ("score", "--port", "0"))] if scores else []
+    for stage in stages:
+        found += [Child(f"stream-{stage}-{n}", ("stream", stage, "--replay", plan.id)) for n in numbers]
+    return [*found, Child("sink-timescale", ("sink", "timescale", "--replay", plan.id))]
 
 
 def _until_complete(watch: Watch, plan: Plan, supervisor: Supervisor, stop: threading.Event, note: Note) -> bool:
@@ -153,6 +154,6 @@ def summary(plan: Plan, done: Done) -> str:
     span = f"{to_rfc3339(plan.start)} to {to_rfc3339(plan.end)}"
     what = "complete" if done.complete else "stopped; the same command goes on from here"
     return (
-        f"replay {plan.id} ({span}): {what}, {done.records} raw offsets in {done.seconds} s; "
+        f"replay {plan.id} ({span}): {what}, {done.records} live offsets in {done.seconds} s; "
         f"live lag {lag.before} before, at most {lag.greatest}, now {lag.now}"
     )

@@ -46,15 +46,18 @@ class Scorer(Protocol):
 
 def make_score(probabilities: Mapping[Label, float], model: str, version: str) -> SentimentScore:
     """A score in [-1, 1] = positive - negative, and the likeliest label, neutral at a tie."""
-    positive, negative, neutral = (probabilities[label] for label in LABELS)
-    best = max(positive, negative, neutral)
-    winners = [label for label in LABELS if probabilities[label] == best]
+    positive, negative, neutral = probabilities["positive"], probabilities["negative"], probabilities["neutral"]
+    label: Label = "neutral"
+    if max(negative, neutral) < positive:
+        label = "positive"
+    elif max(positive, neutral) < negative:
+        label = "negative"
     return SentimentScore(
         score=positive - negative,
         positive=positive,
         negative=negative,
         neutral=neutral,
-        label=winners[0] if len(winners) == 1 else "neutral",
+        label=label,
         model=model,
         model_version=version,
     )

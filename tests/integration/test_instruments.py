@@ -11,8 +11,11 @@ from infra.errors import ServiceUnavailable
 from infra.instrument_topic import loaded_instruments, publish_instruments
 from infra.instruments import load_instruments, shipped_table
 from infra.kafka import plain_producer
+from infra.mention_counts import count_rules
 from schemas.records import Instrument
 from schemas.topics import INSTRUMENTS
+
+from .serving import NOON, Rows
 
 COUNTS = {"instruments": 2, "left_out": 0}
 LISTING = "Symbol,Security Name\nZOOT,Zoot Brands Inc. - Common Stock\nZOT.B,Zot Inc. Class B\n"
@@ -69,6 +72,27 @@ def test_without_kafka_the_shipped_instruments_are_listed(tmp_path: Path) -> Non
     result = moodtape(tmp_path, environ, "instruments", "list", "--grep", "gamestop")
     assert [instrument["symbol"] for instrument in json.loads(result.stdout)] == ["GME"]
     assert "only the shipped instruments" in result.stderr
+
+
+@pytest.mark.services
+def test_rules_are_counted_with_the_posts_that_name_one_too_unsurely(database: str) -> None:
+    """Of the version that readers see: mentions and mean confidence by rule, and flagged posts; deleted ones not."""
+    rows = Rows(database)
+    for number, (rule, confidence, replay) in enumerate(
+        [("name", 0.9, "live"), ("name", 1.0, "live"), ("cashtag", 1.0, "live"), ("bare", 0.5, "again")]
+    ):
+        place = {"post_id": str(number), "event_time": NOON, "symbol": "TSLA"}
+        rows.put("mention", rule=rule, confidence=confidence, replay=replay, **place)
+    rows.put("mention", rule="name", deleted=True, post_id="9", event_time=NOON, symbol="TSLA")
+    rows.put("post", post_id="1", event_time=NOON, flags=["late", "unsure_mention"])
+    rows.put("post", post_id="2", event_time=NOON)
+    rows.close()
+    counted = count_rules(database)
+    assert [(rule.rule, rule.mentions, round(rule.confidence, 6)) for rule in counted.rules] == [
+        ("name", 2, 0.95),
+        ("cashtag", 1, 1.0),
+    ]
+    assert (counted.posts, counted.unsure_posts) == (2, 1)
 
 
 def test_a_broker_that_is_gone_is_told() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Message
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from infra.errors import UserError
 from infra.kafka import plain_producer
@@ -23,6 +24,7 @@ from schemas.clocks import Clock
 from schemas.codec import codec_for, encode
 from schemas.deadletters import DeadLetter, dead_letter_headers, parse_dead_letter, parse_redriven
 from schemas.records import Instrument, RawQuote
+from schemas.replays import replayed
 from schemas.topics import INSTRUMENTS, QUOTES, RAW_POSTS, RAW_QUOTES, dead_letter_topic, partition_of
 from tests.helpers.counting_stage import BUG_PRICE
 from tests.helpers.sinking import Writer
@@ -266,6 +268,22 @@ def test_a_line_is_read_again_by_the_code_of_its_producer(topics: str, environ: 
     assert found == {f"{RAW_QUOTES}.dlq": {"resolved": 2, "waiting": 1}, f"{RAW_POSTS}.dlq": {"waiting": 1}}
     again = [(m.value(), said.attempts, said.offset) for m, said in letters(topics) if said.attempts == 2]
     assert again == [(b'{"source":', 2, 1)]
+
+
+def test_letters_of_a_replay_are_listed_apart_and_kept(topics: str) -> None:
+    """They stand in topics of the replay's name, are none of the live flow's, and cannot be sent back."""
+    name = replayed(dead_letter_topic(RAW_QUOTES), "again")
+    AdminClient({"bootstrap.servers": topics}).create_topics([NewTopic(name, 12, 1)])[name].result(30)
+    writer = Writer(topics)
+    with writer.transaction():
+        put(writer, replace(LETTER, offset=7), into=replayed(RAW_QUOTES, "again"))
+    assert cases(topics) == []
+    with TopicReader(topics) as reader:
+        (case,) = Cases(reader, topics).wanted(Wanted(topic=RAW_QUOTES, replay="again"))
+        assert Cases(reader, topics).find(name, 3, 0, "again") == case
+    assert (case.letter.source, case.letter.topic, case.state) == (RAW_QUOTES, name, "kept")
+    assert case.why is not None
+    assert "replay anew" in case.why
 
 
 def test_letters_are_chosen_by_time_and_key(topics: str, environ: dict[str, str]) -> None:

@@ -179,11 +179,30 @@ def test_a_time_whose_prices_were_removed_is_refused(live: Live) -> None:
         half = len(live.facts(RAW_QUOTES).get(partition, ())) // 2
         delete_records(live.endpoints.kafka, RAW_QUOTES, partition, half)
     line = live.refused("replay", *WHOLE, "--into", "late")
-    assert "the raw topics tell everything only after 2022-03-14T" in line
+    assert "a raw topic lacks what came before 2022-03-14T" in line
     assert "moodtape record" in line
+    assert "--from-mentions" in line
     assert "late" not in [plan["replay"] for plan in live.done("replay", "list")]
     live.done("replay", "drop", "part")
     assert "part" not in {row["replay"] for row in rows_of(live.endpoints.database, "bar")}
+
+
+def test_moods_and_correlations_fold_again_of_stored_mentions(live: Live) -> None:
+    """With the raw facts gone, stored mentions and bars give the very moods and correlations that are live."""
+    live.done("replay", *WHOLE, "--into", "folded", "--from-mentions")
+    report = live.done("replay", "compare", "folded")
+    assert report["input"] == "stored mentions and bars"
+    assert report["different"] == 0
+    assert {name: table["replay"] == table["live"] > 0 for name, table in report["tables"].items()} == {
+        "sentiment": True,
+        "correlation": True,
+    }
+    (listed,) = [plan for plan in live.done("replay", "list") if plan["replay"] == "folded"]
+    assert (listed["input"], listed["scorer"]) == ("stored mentions and bars", "none")
+    assert "no prices and posts" in live.refused("replay", "switch", "folded")
+    assert "with --from-mentions" in live.refused("replay", *WHOLE, "--into", "folded")
+    assert "--symbols" in live.refused("replay", *WHOLE, "--into", "x", "--from-mentions", "--symbols", "TSLA")
+    assert live.done("dlq", "list", "--replay", "folded")["counts"] == []
 
 
 def all_of(facts: dict[int, list[bytes]]) -> Sequence[bytes]:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.scoring.light import LightScorer
-from streams.scoring.light.features import FAMILIES, MEASURES, dampening, keys, measures
+from streams.scoring.light.features import FAMILIES, MEASURES, dampening, has_link, keys, measures
 from streams.scoring.light.reading import Reader
 from streams.scoring.light.weights import Weights, pack, unpack
 from streams.scoring.scorer import LABELS
@@ -78,7 +78,8 @@ def test_the_quick_sum_is_the_plain_one(text: str) -> None:
     weights, tokens = WEIGHTS, READER.read(text)
     for column, logit in enumerate(LIGHT.logits(text)):
         units = sum(weights.families[name].get(key, (0, 0))[column] for name, key in keys(tokens))
-        expected = weights.bias[column] + dampening(tokens) * weights.step[column] * units
+        bias = weights.linked if has_link(tokens) else weights.bias
+        expected = bias[column] + dampening(tokens) * weights.step[column] * units
         rest = sum(m * w[column] for m, w in zip(measures(text, tokens), weights.measures, strict=True))
         assert logit == pytest.approx(expected + rest, abs=1e-9)
 
@@ -143,13 +144,15 @@ def test_weights_come_back_from_their_file() -> None:
     families["after"] = {("up", "#"): (3, 4)}
     families["before"] = {("not", "up"): (3, -4)}
     families["kinds"] = {"^": (1, 1), ("^", "up"): (2, 2), ("^", "up", "$"): (3, 3)}
-    weights = Weights(families, (0.01, 0.02), (0.5, -0.5), [(float(i), -float(i)) for i in range(len(MEASURES))])
+    weights = Weights(
+        families, (0.01, 0.02), (0.5, -0.5), (0.25, -0.25), [(float(i), -float(i)) for i in range(len(MEASURES))]
+    )
     content = pack(weights)
     assert unpack(content) == weights
     assert pack(unpack(content)) == content
     other = LightScorer(content)
     assert other.version != LIGHT.version == LightScorer().version
-    assert other.version.endswith("-light1")
+    assert other.version.endswith("-light2")
 
 
 def test_a_file_that_is_no_weights_is_told() -> None:

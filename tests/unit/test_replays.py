@@ -8,13 +8,15 @@ import pytest
 
 from infra.errors import UserError
 from infra.instruments import InstrumentTable, shipped_table
-from infra.replays import check_id
+from infra.replays import Plan, check_id
 from infra.settings import Settings
+from moodtape.replay.compare import tables_of
+from moodtape.replay.work import replay_children
 from schemas.clocks import Clock
 from schemas.codec import codec_for, encode
 from schemas.records import RawPost, RawQuote
 from schemas.replays import Replay, replayed, warm_up_of
-from schemas.topics import BARS, MENTIONS, POSTS, QUOTES, RAW_POSTS, RAW_QUOTES, post_key
+from schemas.topics import BARS, CORRELATIONS, MENTIONS, POSTS, QUOTES, RAW_POSTS, RAW_QUOTES, SENTIMENT, post_key
 from streams import topology
 from streams.engine import core as core_module
 from streams.engine.core import Output
@@ -147,6 +149,44 @@ def test_what_lies_outside_travels_as_warm_up_where_a_later_stage_folds(instrume
 
     assert sorted(carried(QUOTES) + facts(again, QUOTES)) == sorted(facts(live, QUOTES))
     assert carried(POSTS) == []
+
+
+def folded(instruments: InstrumentTable, replay: Replay | None) -> World:
+    """Moods and correlations over the bars and mentions of the live flow, live or in a replay of those alone."""
+    live = run(instruments, None)
+    world = World(clock_ms=live.clock_ms)
+    for topic in (BARS, MENTIONS):
+        for partition in range(PARTITIONS):
+            world.logs[topic, partition] = live.logs[topic, partition]
+    stages = [topology.moods(Settings()), topology.correlations(Settings())]
+    run_plainly(world, [topology.replaying(stage, replay) for stage in stages] if replay else stages)
+    return world
+
+
+def test_what_is_folded_again_of_stored_mentions_is_the_live_one_of_its_time(instruments: InstrumentTable) -> None:
+    """Bars and mentions are enough for moods and correlations, byte for byte, with no raw fact and no score."""
+    plan = Plan(id="v2", start=START + 20 * MINUTE, end=START + 40 * MINUTE, ends={(MENTIONS, 0): 1, (BARS, 0): 1})
+    live, again = folded(instruments, None), folded(instruments, plan.replay())
+    for topic in (SENTIMENT, CORRELATIONS):
+        inside = facts(live, topic, lambda record: plan.start <= record.event_time < plan.end)
+        assert facts(again, topic) == inside
+        assert 0 < len(inside) < len(facts(live, topic))
+
+
+def test_a_replay_of_mentions_is_told_by_what_it_reads() -> None:
+    """It runs the last two stages over the live topics themselves, scores nothing, and has two tables of its own."""
+    mentions = Plan(id="v2", start=0, end=1, ends={(MENTIONS, 0): 1, (BARS, 0): 1})
+    raw = Plan(id="v2", start=0, end=1, ends={(RAW_POSTS, 0): 1, (RAW_QUOTES, 0): 1})
+    assert (mentions.reaggregated, raw.reaggregated) == (True, False)
+    names = [child.name for child in replay_children(Settings(), mentions, 1)]
+    assert names == ["stream-moods-1", "stream-correlations-1", "sink-timescale"]
+    assert len(replay_children(Settings(), raw, 2)) == 12
+    assert [table.name for table in tables_of(mentions)] == ["sentiment", "correlation"]
+    assert len(tables_of(raw)) == 6
+    moods = topology.replaying(topology.moods(Settings()), mentions.replay())
+    correlations = topology.replaying(topology.correlations(Settings()), mentions.replay())
+    assert (moods.sources, moods.topic(SENTIMENT)) == ({MENTIONS: MENTIONS}, "sentiment.v1.v2")
+    assert correlations.sources == {BARS: BARS, "sentiment.v1.v2": SENTIMENT}
 
 
 def test_symbols_choose_prices_mentions_and_whole_posts(instruments: InstrumentTable) -> None:

@@ -123,3 +123,22 @@ def test_the_digest_tells_any_change() -> None:
     one, again = (make_series([row], [], [], 300).digest() for _ in range(2))
     other = make_series([{**row, "return_log": float(np.nextafter(0.5, 1))}], [], [], 300).digest()
     assert one == again != other
+
+
+def test_a_correlation_of_minutes_stands_for_five() -> None:
+    """Bars of a minute between two correlations have the one before; a gap or one that says nothing ends it."""
+    bars = [row_at(minute, return_log=0.1, volatility20=None) for minute in (5, 6, 9, 10, 11, 15, 16, 21)]
+    leads = [
+        row_at(5, best_lag=2, r=0.5, p_best=0.01, status="OK"),
+        row_at(10, best_lag=3, r=0.5, p_best=0.01, status="OK"),
+        row_at(15, best_lag=None, r=None, p_best=None, status="INSUFFICIENT"),
+    ]
+    told = make_series(bars, [], leads, 60)
+    assert np.array_equal(told.lead, [2, 2, 2, 3, 3, np.nan, np.nan, np.nan], equal_nan=True)
+    assert np.array_equal(make_series(bars[:3] + bars[-1:], [], leads[:1], 60).lead[-1:], [np.nan], equal_nan=True)
+
+
+def row_at(minute: int, **more: Any) -> dict[str, Any]:
+    """A row of a minute, known at its end."""
+    at = to_datetime(BEGIN + minute * 60 * MICROS)
+    return {"event_time": at, "known_time": at, **more}

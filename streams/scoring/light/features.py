@@ -29,6 +29,7 @@ MEASURES = (
     "positive", "negative", "difference", "silent", "first", "last", "sign", "length", "capitals", "grew", "shrank",
 )  # fmt: skip
 FULL_LENGTH = 30
+LINK = "<url>"
 
 Key = str | tuple[str, ...]
 _FAR = 7
@@ -48,6 +49,11 @@ def keys(tokens: Sequence[Token]) -> Iterator[tuple[str, Key]]:
     yield from (("kinds", kind) for kind in line)
     yield from (("kinds", pair) for pair in pairwise(line))
     yield from (("kinds", three) for three in zip(line, line[1:], line[2:], strict=False))
+
+
+def has_link(tokens: Sequence[Token]) -> bool:
+    """Whether a text points to a page: then it is news as on Twitter, where most are neutral."""
+    return any(token.word == LINK for token in tokens)
 
 
 def dampening(tokens: Sequence[Token]) -> float:

@@ -14,13 +14,13 @@ from schemas.records import SentimentScore
 
 from ..lexicon import REACH
 from ..scorer import make_score, softmax
-from .features import Key, dampening, kind_line, measures
-from .reading import Reader, Token
+from .features import LINK, Key, dampening, kind_line, measures
+from .reading import Reader
 from .weights import Weights, unpack
 
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 
-# Both sums travel in one integer, positive << 32 plus negative: some 6,000 weights of at most 127 fit many times over.
+# Both sums travel in one integer, positive << 32 plus negative: some 6,000 weights of at most 32,767 fit.
 _SHIFT = 32
 _HALF = 1 << (_SHIFT - 1)
 _MASK = (1 << _SHIFT) - 1
@@ -42,7 +42,8 @@ class LightScorer:
         weights = unpack(self._content)
         self._rows = _rows(weights)
         self._kinds = {key: _packed(units) for key, units in weights.families["kinds"].items()}
-        self._step, self._bias, self._measures = weights.step, weights.bias, weights.measures
+        self._step, self._measures = weights.step, weights.measures
+        self._bias = {False: weights.bias, True: weights.linked}
         self._reader = Reader()
 
     @cached_property
@@ -62,22 +63,21 @@ class LightScorer:
     def logits(self, text: str) -> tuple[float, float]:
         """Logits of positive and negative against neutral."""
         tokens = self._reader.read(text)
-        total = self._total(tokens)
+        words, kinds, _, _ = zip(*tokens, strict=True) if tokens else ((), (), (), ())
+        total = self._total(words, kinds)
         factor = dampening(tokens)
         down_units = ((total + _HALF) & _MASK) - _HALF
         up_units = (total - down_units) >> _SHIFT
-        up = self._bias[0] + factor * self._step[0] * up_units
-        down = self._bias[1] + factor * self._step[1] * down_units
+        bias = self._bias[LINK in words]
+        up = bias[0] + factor * self._step[0] * up_units
+        down = bias[1] + factor * self._step[1] * down_units
         for measure, (weight_up, weight_down) in zip(measures(text, tokens), self._measures, strict=True):
             up += measure * weight_up
             down += measure * weight_down
         return up, down
 
-    def _total(self, tokens: Sequence[Token]) -> int:
+    def _total(self, words: Sequence[str], kinds: Sequence[str | None]) -> int:
         """Sum of the weights of all ``features.keys(tokens)``, packed; nested tables spare it from making the keys."""
-        if not tokens:
-            return self._lined(("^", "$"))
-        words, kinds, _, _ = zip(*tokens, strict=True)
         rows = [self._rows.get(word, _NOTHING) for word in words]
         total = self._lined(kind_line(kinds))
         total += sum([row[0] for row in rows])
@@ -104,8 +104,9 @@ def _packed(units: tuple[int, int]) -> int:
 def _rows(weights: Weights) -> Mapping[str, _Row]:
     """The families of words as a row a word; the word of ``before`` is the second of its key."""
     alone = {str(word): _packed(units) for word, units in weights.families["word"].items()}
-    tables: dict[str, tuple[_Table, _Table, _Table, _Table]] = {word: ({}, {}, {}, {}) for word in alone}
+    tables: dict[str, tuple[_Table, _Table, _Table, _Table]] = {}
     for place, (name, own, other) in enumerate((("pair", 0, 1), ("skip", 0, 1), ("after", 0, 1), ("before", 1, 0))):
         for key, units in weights.families[name].items():
             tables.setdefault(key[own], ({}, {}, {}, {}))[place][key[other]] = _packed(units)
-    return {word: (alone.get(word, 0), *found) for word, found in tables.items()}
+    lonely = {word: (units, *_NOTHING[1:]) for word, units in alone.items() if word not in tables}
+    return lonely | {word: (alone.get(word, 0), *found) for word, found in tables.items()}

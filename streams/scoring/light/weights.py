@@ -1,9 +1,9 @@
 """The file of the light model's weights: what it holds, how it is written and read.
 
 An ``npz`` of: ``words`` and ``kinds`` (UTF-8, one a line); for each family of ``features.py`` an array of indices
-(n, 1..3) into them and one of int8 weights (n, 2); ``step`` (2 floats, what one unit of an int8 is worth), ``bias`` (2)
-and ``measures`` (11, 2). The two columns are the logits of positive and negative against neutral, with the temperature
-of the calibration already in them.
+(n, 1..3) into them and one of integer weights (n, 2); ``step`` (2 floats, what one unit is worth), ``bias`` (2)
+and ``linked`` (2; the bias of texts with a link), and ``measures`` (11, 2). The two columns are the logits of positive
+and negative against neutral, with the temperature of the calibration already in them.
 """
 
 import io
@@ -30,6 +30,7 @@ class Weights:
     families: Mapping[str, Mapping[Key, tuple[int, int]]]
     step: tuple[float, float]
     bias: tuple[float, float]
+    linked: tuple[float, float]
     measures: Sequence[tuple[float, float]]
 
 
@@ -46,6 +47,7 @@ def pack(weights: Weights) -> bytes:
         "kinds": _lines(kinds),
         "step": np.array(weights.step, "<f8"),
         "bias": np.array(weights.bias, "<f8"),
+        "linked": np.array(weights.linked, "<f8"),
         "measures": np.array(weights.measures, "<f8"),
     }
     for name in FAMILIES:
@@ -53,7 +55,7 @@ def pack(weights: Weights) -> bytes:
         rows = [[index[k][p] for p, k in _typed(name, key)] for key, _ in parts[name]]
         padded = [row + [NONE] * (width - len(row)) for row in rows]
         arrays[f"{name}_keys"] = np.array(padded, "<u2").reshape(len(padded), width)
-        arrays[f"{name}_values"] = np.array([value for _, value in parts[name]], "i1").reshape(len(padded), 2)
+        arrays[f"{name}_values"] = np.array([value for _, value in parts[name]], "<i2").reshape(len(padded), 2)
     return _zipped(arrays)
 
 
@@ -69,12 +71,17 @@ def unpack(content: bytes) -> Weights:
         names = {"w": _unlined(arrays["words"]), "k": _unlined(arrays["kinds"])}
         families = {name: _family(name, arrays, names) for name in FAMILIES}
         measures = [(float(up), float(down)) for up, down in arrays["measures"]]
-        step, bias = (tuple(map(float, arrays[name])) for name in ("step", "bias"))
+        step, bias, linked = (_two(arrays[name]) for name in ("step", "bias", "linked"))
     except (KeyError, IndexError, EOFError, zipfile.BadZipFile, TypeError) as error:
         raise ValueError(f"not the light model's weights: {error!r}") from None
-    if len(measures) != len(MEASURES) or len(step) != 2 or len(bias) != 2:
+    if len(measures) != len(MEASURES):
         raise ValueError("not the light model's weights: a part has the wrong size")
-    return Weights(families, (step[0], step[1]), (bias[0], bias[1]), measures)
+    return Weights(families, step, bias, linked, measures)
+
+
+def _two(array: npt.NDArray[Any]) -> tuple[float, float]:
+    first, second = map(float, array)
+    return first, second
 
 
 def _family(

@@ -1,0 +1,61 @@
+"""Headlines that name several entities: is each one's label told better by its own clauses than by the whole?"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from streams.clauses import own_texts
+from streams.scoring.scorer import LABELS
+from streams.scoring.sets import headlines
+
+from .fit import TextCounter
+from .held import Study
+from .sets import fold_of
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """One entity of a headline: its label, and what is said of it (the whole where that is not told apart)."""
+
+    whole: str
+    own: str
+    label: int
+    mixed: bool
+
+
+def entities(folder: Path) -> list[Entity]:
+    """Those of SEntFiN's headlines that name several; ``mixed``: not all of one label."""
+    found = []
+    for title, labels in headlines(folder):
+        if len(labels) > 1:
+            own = own_texts(title, lambda clause, names=tuple(labels): _named(clause, names))  # type: ignore[misc]
+            mixed = len(set(labels.values())) > 1
+            found += [Entity(title, own.get(name, title), LABELS.index(label), mixed) for name, label in labels.items()]
+    return found
+
+
+def _named(clause: str, names: Sequence[str]) -> list[str]:
+    return [name for name in names if name.lower() in clause.lower()]
+
+
+def entity_figures(folder: Path, found: Study, counter: TextCounter) -> Iterator[str]:
+    """Accuracy per entity by the whole headline and by its own clauses, by the models that did not see the headline."""
+    asked = entities(folder)
+    folds = np.array([fold_of(entity.whole) for entity in asked])
+    labels = np.array([entity.label for entity in asked])
+    right = {}
+    for way in ("whole", "own"):
+        rows = counter.rows([getattr(entity, way) for entity in asked])
+        said = np.zeros(len(asked), dtype=np.int64)
+        for fold, model in enumerate(found.models):
+            places = np.flatnonzero(folds == fold)
+            mine = rows.chosen(places)
+            said[places] = found.deployed(model.logits(mine), mine).argmax(axis=1)
+        right[way] = said == labels
+    mixed = np.array([entity.mixed for entity in asked])
+    apart = np.array([entity.own != entity.whole for entity in asked])
+    for name, of in (("all", mixed | ~mixed), ("of several labels", mixed), ("told apart", apart)):
+        whole, own = right["whole"][of].mean(), right["own"][of].mean()
+        yield f"entities, {name:<18} whole {whole:.4f}  own clauses {own:.4f}  n {of.sum()}"

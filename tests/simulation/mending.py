@@ -1,4 +1,7 @@
-"""The flow whose code is mended in between: what the first version gives up the next one could read."""
+"""The flow whose code is mended in between: what the first version gives up the next one could read.
+
+Versions only go forward: what a mended worker folded, one of the version before could not fold again.
+"""
 
 import random
 from collections.abc import Mapping, Sequence

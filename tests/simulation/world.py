@@ -162,8 +162,10 @@ class World:
             self.processes[step.whom].faults.append(detail)
 
     def _mend(self, step: Step, detail: str) -> None:
-        """Whatever is started from now on is of the next version."""
+        """Every process is killed, and what is started from now on is of the next version."""
         assert self.flow.mended is not None
+        for process in self._all_processes():
+            process.kill()
         self._stages = {stage.name: stage for stage in self.flow.mended()}
 
     def _compact(self, step: Step, detail: str) -> None:

@@ -1,7 +1,8 @@
 """Symbols in texts: tags of the source, cashtags, symbols with their exchange, and bare ones."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import lru_cache
 
 from infra.exchanges import by_prefix, by_suffix
 from infra.instruments import InstrumentTable
@@ -60,6 +61,8 @@ class Symbols:
         self._bare = {symbol: symbol for symbol in table.symbols()} | indices
         for symbol in word_list("stop_symbols"):
             self._bare.pop(symbol, None)
+        # The same few cashtags make up most of them.
+        self._of_cashtag: Callable[[str, str | None], Found | None] = lru_cache(8192)(self._cashtag)
 
     def certain(self, text: str, words: Sequence[str], tagged: Sequence[str]) -> list[Found]:
         """Tags, cashtags and symbols with their exchange; ``words`` are those of the text in small letters."""
@@ -92,7 +95,7 @@ class Symbols:
                 amount = match[1].upper() in _UNITS and _AMOUNT.search(text[max(0, start - 5) : start])
                 if amount or match[1] in _SPELT:
                     continue
-                found = self._cashtag(match[1], match[2])
+                found = self._of_cashtag(match[1], match[2])
                 if found is not None:
                     yield found
 

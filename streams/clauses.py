@@ -14,12 +14,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
-from .scoring.lexicon import parse_lexicon, tokens_of
+from .scoring.lexicon import parse_lexicon
 
 MOST_CLAUSES = 24
 
 _ALWAYS = re.compile(r"(?<=[a-z0-9%)\"'’”])[.!?…]+\s|[!?]\s|[\n;|]|\s[-–—]+\s")
 _JOINT = re.compile(r",\s|\s(?:but|while|whereas|although|though|yet|however|as|and)\s", re.IGNORECASE)
+_WORD = re.compile(r"[^\W\d_]+|[\u2600-\u27bf\u2b00-\u2bff\U0001f300-\U0001faff]")
 
 Named = Callable[[str], Collection[str]]
 
@@ -37,7 +38,10 @@ def _parted(part: str) -> Iterator[str]:
     if not whole:
         return
     start = 0
-    ends = [(joint.start(), joint.end()) for joint in _JOINT.finditer(whole)]
+    ends = [joint.span() for joint in _JOINT.finditer(whole)]
+    if not ends:
+        yield whole
+        return
     moods = [
         _has_mood(whole[a:b]) for a, b in zip([0, *(e for _, e in ends)], [*(s for s, _ in ends), None], strict=True)
     ]
@@ -78,7 +82,7 @@ def _places(found: Sequence[frozenset[str]]) -> dict[str, list[int]]:
 
 
 def _has_mood(part: str) -> bool:
-    return not _mood_words().isdisjoint(tokens_of(part)) or "%" in part
+    return "%" in part or not _mood_words().isdisjoint(_WORD.findall(part.lower()))
 
 
 @cache

@@ -205,7 +205,11 @@ def flags_of(record: RawPost, finding: Finding, judged: Judged, watermark: int |
 
 
 def _plain(record: RawPost) -> str:
-    return normalise(record.text[:READ_CHARACTERS])
+    return _normalised(record.text[:READ_CHARACTERS])
+
+
+# A post's text is asked for when its questions are and when it is folded.
+_normalised = lru_cache(_KEPT_TEXTS)(normalise)
 
 
 def find_out(record: RawPost) -> Finding:

@@ -35,17 +35,20 @@ def main() -> None:
 @click.option("--texts", default=64, show_default=True, help="Texts of each length.")
 @click.option("--mix", default=256, show_default=True, help="Posts of the real mix.")
 @click.option("--rounds", default=3, show_default=True)
+@click.option("--fp32/--no-fp32", default=True, help="Export the model in single precision and measure that, too.")
 @click.option("--out", default=RESULTS, type=click.Path(path_type=Path))
-def speed(shared: Path, texts: int, mix: int, rounds: int, out: Path) -> None:
+def speed(shared: Path, texts: int, mix: int, rounds: int, fp32: bool, out: Path) -> None:
     """Posts a CPU-second, the contenders taking turns, beside the plain pipeline padded to maximum."""
-    command = f"python -m bench.sentiment speed --texts {texts} --mix {mix} --rounds {rounds}"
+    command = (
+        f"python -m bench.sentiment speed --texts {texts} --mix {mix} --rounds {rounds}{'' if fp32 else ' --no-fp32'}"
+    )
     packages = ("torch", "transformers", "onnxruntime", "tokenizers")
     report = Report("sentiment", "What a score of a transformer costs", command, packages)
     model = shared / "models" / "finminilm"
     chosen = workloads(shared, model / "tokenizer.json", texts, mix)
     runs = []
     with TemporaryDirectory() as room:
-        ways = contenders(model, Path(room))
+        ways = contenders(model, Path(room), fp32=fp32)
         for number in range(rounds):
             for load, asked in chosen.items():
                 base: list[str] = []

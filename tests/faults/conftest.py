@@ -12,7 +12,7 @@ from .world import World
 SEED = 20_240_501
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """A pipeline that flows; its folder is kept in the system's temporary folder when a test fails."""
     folder = Path(tempfile.mkdtemp(prefix="moodtape-faults-"))

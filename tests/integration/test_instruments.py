@@ -70,7 +70,7 @@ def test_without_kafka_the_shipped_instruments_are_listed(tmp_path: Path) -> Non
     """Listing needs no server; it says on standard error that only the shipped ones are there."""
     environ = {"PATH": "/usr/bin", "MOODTAPE_DATA_DIR": str(tmp_path)}
     result = moodtape(tmp_path, environ, "instruments", "list", "--grep", "gamestop")
-    assert [instrument["symbol"] for instrument in json.loads(result.stdout)] == ["GME"]
+    assert [instrument["symbol"] for instrument in json.loads(result.stdout)] == ["GME", "GME-WT"]
     assert "only the shipped instruments" in result.stderr
 
 

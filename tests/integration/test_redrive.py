@@ -273,7 +273,8 @@ def test_a_line_is_read_again_by_the_code_of_its_producer(topics: str, environ: 
 def test_letters_of_a_replay_are_listed_apart_and_kept(topics: str) -> None:
     """They stand in topics of the replay's name, are none of the live flow's, and cannot be sent back."""
     name = replayed(dead_letter_topic(RAW_QUOTES), "again")
-    AdminClient({"bootstrap.servers": topics}).create_topics([NewTopic(name, 12, 1)])[name].result(30)
+    admin = AdminClient({"bootstrap.servers": topics})
+    admin.create_topics([NewTopic(name, 12, 1)])[name].result(30)
     writer = Writer(topics)
     with writer.transaction():
         put(writer, replace(LETTER, offset=7), into=replayed(RAW_QUOTES, "again"))

@@ -222,7 +222,7 @@ class Store:
             open=False,
             min_size=1,
             max_size=8,
-            timeout=2,
+            timeout=5,  # as long as a statement may take
             max_waiting=200,
             # Short, so that a request tries anew soon after the server is back; longer ones back off for minutes.
             reconnect_timeout=2,

@@ -32,6 +32,8 @@ _WAIT_SECONDS = 30.0
 
 def pytest_configure(config: pytest.Config) -> None:
     """Hide the user's settings from the tests and from the programs that they start."""
+    if config.getoption("dist", "no") != "no":
+        return  # this process runs no test; those that do are about to take their environment from it
     for name in list(os.environ):
         if name.startswith("MOODTAPE_") and name not in _KEPT and not name.startswith("MOODTAPE_REQUIRE_"):
             del os.environ[name]

@@ -8,8 +8,17 @@ CREATE TABLE served (
 INSERT INTO served DEFAULT VALUES;
 
 -- A replay of last year has its newest rows far behind the live ones: the version leads every index.
-DROP INDEX quote_by_symbol, quote_by_time, bar_by_symbol, bar_by_time, post_by_time, mention_by_symbol,
-    sentiment_by_symbol, sentiment_by_time, correlation_by_symbol, correlation_by_time;
+-- One by one: TimescaleDB drops an index of a hypertable only alone.
+DROP INDEX quote_by_symbol;
+DROP INDEX quote_by_time;
+DROP INDEX bar_by_symbol;
+DROP INDEX bar_by_time;
+DROP INDEX post_by_time;
+DROP INDEX mention_by_symbol;
+DROP INDEX sentiment_by_symbol;
+DROP INDEX sentiment_by_time;
+DROP INDEX correlation_by_symbol;
+DROP INDEX correlation_by_time;
 CREATE INDEX quote_by_symbol ON quote (replay, symbol, event_time DESC, revision DESC);
 CREATE INDEX quote_by_time ON quote (replay, event_time DESC);
 CREATE INDEX bar_by_symbol ON bar (replay, symbol, interval, event_time DESC, revision DESC);

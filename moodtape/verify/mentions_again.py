@@ -1,5 +1,8 @@
 """Mentions against posts: each post has a mention for every instrument that it names, and no mention is without one.
 
+Where a post names several instruments, each mention may have the score of its own clauses, which no post holds:
+then only the model is compared, and the score with itself.
+
 Both are written in one transaction, to partitions of different keys. So the posts are read first, then the mentions
 that were there by then, then the posts that came meanwhile. Memory holds some posts at a time, told apart by a hash.
 """
@@ -9,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from schemas.deadletters import parse_redriven
-from schemas.records import Mention, PostMention, ScoredPost, SentimentScore
+from schemas.records import Mention, PostMention, ScoredPost
 from schemas.topics import MENTIONS, POSTS, TOPICS, partition_of, post_key
 
 from .account import Edge
@@ -19,6 +22,9 @@ from .rows import same, spoken
 AT_ONCE = 500_000
 SLACK_MS = 60_000
 """A mention and its post are appended within one transaction, and none lasts longer."""
+OF_THE_MODEL = ("model", "model_version")
+OF_THE_TEXT = ("score", "positive", "negative", "neutral", "label")
+LABELS = ("positive", "negative", "neutral")
 PostId = tuple[str, str]
 Key = tuple[str, str, int, str]
 """source, post_id, revision, symbol"""
@@ -96,6 +102,8 @@ class MentionsAgain:
 
     def _compare(self, key: Key, fields: Mapping[str, Any], mention: Mention) -> None:
         wrong = [name for name, value in fields.items() if not same(getattr(mention, name), value)]
+        if "score" not in fields and not _coherent(mention):
+            wrong.append("score")
         if wrong:
             self.edge.blame("altered", f"{_spoken(key)} is not what its post says: {', '.join(wrong)}")
 
@@ -147,8 +155,6 @@ def _walk(reader: TopicReader, again: MentionsAgain, spans: list[Span]) -> None:
 
 
 def _fields(post: ScoredPost, mention: PostMention) -> dict[str, Any]:
-    score = post.sentiment or SentimentScore()
-    names = ("score", "positive", "negative", "neutral", "label", "model", "model_version")
     return {
         **_shared(post),
         "author": post.author,
@@ -157,8 +163,28 @@ def _fields(post: ScoredPost, mention: PostMention) -> dict[str, Any]:
         "confidence": mention.confidence,
         "spam": post.spam,
         "deleted": False,
-        **{name: None if post.sentiment is None else getattr(score, name) for name in names},
+        **_score(post),
     }
+
+
+def _score(post: ScoredPost) -> dict[str, Any]:
+    """What is known of the score of a post's mentions."""
+    if post.sentiment is None:
+        return dict.fromkeys((*OF_THE_MODEL, *OF_THE_TEXT))
+    names = OF_THE_MODEL if len(post.mentions) > 1 else (*OF_THE_MODEL, *OF_THE_TEXT)
+    return {name: getattr(post.sentiment, name) for name in names}
+
+
+def _coherent(mention: Mention) -> bool:
+    """Whether a score is the difference of its own probabilities, and its label the likeliest; neutral at a tie."""
+    parts = mention.positive, mention.negative, mention.neutral
+    if mention.score is None or any(part is None for part in parts):
+        return False
+    positive, negative, neutral = (part or 0.0 for part in parts)
+    first = max(positive, negative, neutral)
+    likeliest = [name for name, part in zip(LABELS, (positive, negative, neutral), strict=True) if part == first]
+    label = likeliest[0] if len(likeliest) == 1 else "neutral"
+    return same(mention.score, positive - negative) and mention.label == label
 
 
 def _gone(post: ScoredPost) -> dict[str, Any]:

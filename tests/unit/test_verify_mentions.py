@@ -67,10 +67,27 @@ def test_each_instrument_of_a_post_has_its_mention() -> None:
 @pytest.mark.parametrize("field", ["confidence", "score", "positive", "spam", "event_time", "ingest_time"])
 def test_a_mention_says_what_its_post_says(field: str) -> None:
     """Another number in one field of a mention is found and named."""
-    first, second = both()
-    edge = judged([POST], [replace(first, **{field: getattr(first, field) + 1}), second])
+    post = replace(POST, mentions=POST.mentions[:1])
+    one = mention(post, "GME")
+    edge = judged([post], [replace(one, **{field: getattr(one, field) + 1})])
     assert (edge.altered, edge.missing, edge.extra) == (1, 0, 0)
     assert edge.problems[0].endswith(f": {field}")
+
+
+OWN = {"score": -0.5, "positive": 0.25, "negative": 0.75, "neutral": 0.0, "label": "negative"}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"score": -0.25}, {"label": "neutral"}, {"positive": None}, {"score": None}, {"model": "other"}]
+)
+def test_of_several_each_may_have_its_own_score(wrong: dict[str, Any]) -> None:
+    """A mention beside others may say another mood than its post, of the same model, if its numbers agree."""
+    first, second = both()
+    assert judged([POST], [replace(first, **OWN), second]).ok
+    assert judged([POST], [replace(first, **{**OWN, **wrong}), second]).altered == 1
+    silent = replace(POST, sentiment=None)
+    assert judged([silent], both(silent)).ok
+    assert judged([silent], [replace(mention(silent, "GME"), **OWN), mention(silent, "AMC")]).altered == 1
 
 
 def test_a_revision_takes_back_what_it_names_no_more() -> None:

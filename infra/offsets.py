@@ -8,6 +8,7 @@ from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
     IsolationLevel,
+    KafkaError,
     KafkaException,
     Message,
     TopicPartition,
@@ -18,6 +19,12 @@ from .errors import ServiceUnavailable
 from .kafka import admin_client, consumer_config, is_fatal
 
 TIMEOUT_SECONDS = 30
+# What a broker says while groups find their coordinator, as after its start.
+_MOVING = (
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+)
 Partition = tuple[str, int]
 
 
@@ -95,14 +102,23 @@ class GroupOffsets:
         Raises:
             ServiceUnavailable: the broker does not answer.
         """
-        try:
-            if not self._asked:
-                known = self._consumer.list_topics(timeout=TIMEOUT_SECONDS).topics
-                self._asked = [TopicPartition(topic, n) for topic in self._topics for n in known[topic].partitions]
-            found = self._consumer.committed(self._asked, timeout=TIMEOUT_SECONDS)
-        except KafkaException as error:
-            raise ServiceUnavailable(f"Kafka at {self._bootstrap}: {error.args[0].str()}") from error
-        return {(tp.topic, tp.partition): tp.offset for tp in found if tp.offset >= 0}
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while True:
+            try:
+                found = self._committed()
+            except KafkaException as error:
+                if error.args[0].code() not in _MOVING or time.monotonic() > deadline:
+                    raise ServiceUnavailable(f"Kafka at {self._bootstrap}: {error.args[0].str()}") from error
+                time.sleep(0.2)
+            else:
+                return {(tp.topic, tp.partition): tp.offset for tp in found if tp.offset >= 0}
+
+    def _committed(self) -> list[TopicPartition]:
+        if not self._asked:
+            known = self._consumer.list_topics(timeout=TIMEOUT_SECONDS).topics
+            self._asked = [TopicPartition(topic, n) for topic in self._topics for n in known[topic].partitions]
+        found: list[TopicPartition] = self._consumer.committed(self._asked, timeout=TIMEOUT_SECONDS)
+        return found
 
     def close(self) -> None:
         """Give the connection back."""

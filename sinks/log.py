@@ -91,8 +91,8 @@ class KafkaLog:
 
     def hold(self) -> None:
         """Read nothing until the next :meth:`seek`."""
-        # Not paused: a partition that is paused, assigned and resumed in a row may stay paused for ever, one in some
-        # thousand (librdkafka issue 5591).
+        # Not paused: a partition that is paused, assigned and resumed in a row may stay paused for ever (librdkafka
+        # issue 5591).
         self._consumer.assign([])
 
     def read(self, seconds: float) -> Chunk | None:

@@ -26,7 +26,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	  || { echo "python's venv module is missing (on Debian: apt-get install python3-venv)"; exit 2; }
 	@echo "setup: installing pinned packages into $(VENV) (about 900 MB, once)"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv
-	@$(UV) pip install -q --require-hashes -r requirements.lock
+	@$(UV) pip install -q --compile-bytecode --require-hashes -r requirements.lock
 	@$(UV) pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 	@echo "setup: done. Next: make demo"

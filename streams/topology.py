@@ -1,4 +1,7 @@
-"""The flow on one page: topic -> fold -> topic, in the direction in which the data moves."""
+"""The flow on one page: topic -> fold -> topic, in the direction in which the data moves.
+
+A worker imports the fold of its own stage only: what a process loads when it starts is part of every recovery.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,12 +12,6 @@ from infra.settings import Settings
 from schemas.replays import Replay
 from schemas.topics import BARS, CORRELATIONS, MENTIONS, QUOTES, RAW_POSTS, RAW_QUOTES, SENTIMENT
 
-from .bars import BarsFold
-from .correlations import CorrelationsFold
-from .matching import Matcher
-from .moods import MoodsFold
-from .posts import PostsFold
-from .quotes import QuotesFold
 from .selection import Selection
 from .stage import Ask, Stage
 
@@ -23,6 +20,8 @@ SECOND = 1_000_000
 
 def quotes(settings: Settings, instruments: InstrumentTable) -> Stage:
     """Raw prices, validated, deduplicated, flagged."""
+    from .quotes import QuotesFold
+
     grid = Grid(settings.day_zone)
     return Stage(
         name="quotes",
@@ -36,6 +35,8 @@ def quotes(settings: Settings, instruments: InstrumentTable) -> Stage:
 
 def bars(settings: Settings) -> Stage:
     """Prices folded into bars of four lengths, with indicators."""
+    from .bars import BarsFold
+
     grid = Grid(settings.day_zone)
     return Stage(
         name="bars",
@@ -48,6 +49,9 @@ def bars(settings: Settings) -> Stage:
 
 def posts(settings: Settings, instruments: InstrumentTable, ask: Ask) -> Stage:
     """Raw posts, deduplicated, matched with instruments, scored. Writes posts.v1 and mentions.v1."""
+    from .matching import Matcher
+    from .posts import PostsFold
+
     matcher = Matcher(instruments, settings.mention_confidence)
     return Stage(
         name="posts",
@@ -65,6 +69,8 @@ def posts(settings: Settings, instruments: InstrumentTable, ask: Ask) -> Stage:
 
 def moods(settings: Settings) -> Stage:
     """Mentions folded into moods of four lengths; every partition hears all partitions of the posts."""
+    from .moods import MoodsFold
+
     grid = Grid(settings.day_zone)
     return Stage(
         name="moods",
@@ -78,6 +84,8 @@ def moods(settings: Settings) -> Stage:
 
 def correlations(settings: Settings) -> Stage:
     """Moods held against bars."""
+    from .correlations import CorrelationsFold
+
     grid = Grid(settings.day_zone)
     return Stage(
         name="correlations",

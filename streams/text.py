@@ -184,20 +184,23 @@ def _by_letters(word: str) -> tuple[str, ...]:
 
 
 _PROMOTION = re.compile(
-    r"\b(?:join (?:us|our|my|the)|sign up|subscribe|free (?:trial|signals?|alerts?|access|picks)|discord\.gg|telegram"
-    r"|whats ?app|t\.me|dm (?:me|us|for)|click (?:here|the link)|link in bio|guaranteed|100 ?% (?:profit|accuracy|win)"
-    r"|chat ?room|giveaway|promo code|stock alerts?|trading alerts?|penny stock|follow (?:me|us|for)"
-    r"|check out (?:our|my)|referral|airdrop)\b"
+    r"\b(?:join (?:us|our|my|the)|sign up|subscribe|free (?:trial|signals?|alerts?|access|picks|webinar)|t\.me"
+    r"|(?:telegram|whats ?app) (?:groups?|channels?|chats?|me|us|numbers?)|(?:on|via|by) (?:telegram|whats ?app)"
+    r"|discord\.gg|dm (?:me|us|for)|click (?:here|the link)|link in bio|100 ?% (?:profit|accuracy|win|returns?)"
+    r"|guaranteed|chat ?room|giveaway|promo code|stock alerts?|trading alerts?|penny stock|follow (?:me|us|for)"
+    r"|check out (?:our|my)|referral|airdrop|are you investing in|must (?:see|have)|try (?:it )?now|give it a try)\b"
 )
 _RUN = re.compile(r"(\S)\1{7}")
+_BOARD_TAGS, _BOARD_SHARE = 3, 0.3
 
 
 def spam_score(text: str, post: RawPost) -> float:
     """How much a post looks like spam, in [0, 1]; 0.5 keeps it out of moods.
 
     Independent signs, each a probability, joined by ``1 - product(1 - p)``: five or more instruments (0.15 for each
-    past the fourth, at most 0.75), words of promotion (0.35 for the first, 0.6 for more), two or more links (0.3),
-    five or more hashtags (0.4), a word list that repeats itself (0.4), a character eight times in a row (0.1).
+    past the fourth, at most 0.75), a link beside three or more cashtags that are three of ten words (0.5; a board that
+    says nothing of each), words of promotion (0.35 for the first, 0.6 for more), two or more links (0.3), five or
+    more hashtags (0.4), a word list that repeats itself (0.4), a character eight times in a row (0.1).
 
     Args:
         text: the post's normalised text.
@@ -205,10 +208,12 @@ def spam_score(text: str, post: RawPost) -> float:
     """
     words = words_of(text)
     cashtags = len({word for word in words if word[0] == "$" and word[1:2].isalpha()})
+    links = post.text.count("://")
     signs = (
         _step(max(cashtags, len(post.symbols)), 4, 0.15, 0.75),
+        0.5 if links and cashtags >= max(_BOARD_TAGS, _BOARD_SHARE * len(words)) else 0.0,
         min(0.6, 0.35 * len(_PROMOTION.findall(text))),
-        0.3 if post.text.count("://") >= 2 else 0.0,
+        0.3 if links >= 2 else 0.0,
         0.4 if sum(word[0] == "#" for word in words) >= 5 else 0.0,
         0.4 if len(words) >= 12 and 2 * len(set(words)) < len(words) else 0.0,
         0.1 if _RUN.search(text) else 0.0,

@@ -1,8 +1,9 @@
-"""``python -m bench.sentiment speed|languages|copies|hostile``: what scores cost, what the gates let through.
+"""``python -m bench.sentiment speed|languages|spam|copies|hostile``: what scores cost, what the gates let through.
 
 ``speed`` needs transformers, torch, onnx and onnxruntime (``requirements-finbert.lock``), the others nothing.
 """
 
+import random
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -15,6 +16,7 @@ from infra.settings import load_settings
 from streams.scoring.sets import labelled
 from streams.text import is_scored_language, language_of, normalise
 
+from .boards import RECORDINGS, judged
 from .contenders import contenders
 from .copies import planted_copies
 from .folding import folded
@@ -97,6 +99,19 @@ def languages() -> None:
         click.echo(f"{language}: {through} of {len(said)} scored, {said.count(language)} named rightly")
         missed, total = missed + through, total + len(said)
     click.echo(f"posts of other languages scored: {missed} of {total} ({missed / total:.1%})")
+
+
+@main.command()
+@click.option("--show", default=0, metavar="N", help="Print N different texts of either kind, for reading.")
+def spam(show: int) -> None:
+    """How many posts of the recordings look like spam and are kept out of moods."""
+    for name in RECORDINGS:
+        found = judged(name)
+        click.echo(f"{name}: {found.kept_out} of {found.posts} posts ({found.kept_out / found.posts:.1%})")
+        for looks_like_it, texts in found.texts.items():
+            chosen = random.Random(11).sample(list(texts.values()), min(show, len(texts)))
+            for text in chosen:
+                click.echo(f"  {'spam' if looks_like_it else 'talk'} | {' '.join(text.split())[:200]}")
 
 
 @main.command()

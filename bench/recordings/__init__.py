@@ -1,0 +1,1 @@
+"""What two versions of the code make of the same recordings."""

@@ -20,7 +20,7 @@ While a replay is served, the hashes are its own and have a field ``replay`` wit
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from random import SystemRandom
@@ -290,23 +290,19 @@ def run_latest(settings: Settings, endpoints: Endpoints, stop: threading.Event |
     _LOG.info("sink stopped", sink=SINK)
 
 
-def _entries(messages: Iterable[Message]) -> Iterable[Entry]:
-    for message in messages:
-        if is_clock(message):
-            continue
-        try:
-            record = codec_for(message.topic()).decode(message.value())
-        except DecodeError as error:
-            # The sink of the database makes the dead letter; a second one would count it twice.
-            _LOG.warning(
-                "skipped",
-                topic=message.topic(),
-                partition=message.partition(),
-                offset=message.offset(),
-                text=str(error),
-            )
-            continue
-        yield entry_of(message.topic(), record)
+def _entries(messages: Mapping[Part, Sequence[Message]]) -> Iterator[Entry]:
+    for part, some in messages.items():
+        decode = codec_for(part.topic).decode
+        for message in some:
+            if is_clock(message):
+                continue
+            try:
+                record = decode(message.value())
+            except DecodeError as error:
+                # The sink of the database makes the dead letter; a second one would count it twice.
+                _LOG.warning("skipped", **part._asdict(), offset=message.offset(), text=str(error))
+                continue
+            yield entry_of(part.topic, record)
 
 
 def _text(value: Any) -> str:

@@ -1,5 +1,6 @@
 """The Kafka side of a sink: the partitions of this process, chunks of them, and where they stand."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,16 +25,18 @@ from .ledger import Bounds, Part
 
 _LOG = get_logger(__name__)
 _TIMEOUT_SECONDS = 20.0
+# A chunk is a transaction of the store: with a backlog it holds as much as five of a worker's polls.
+_POLLS_A_CHUNK = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What one poll gave: messages, and for each partition that moved where the chunk begins and ends.
+    """What one poll gave: messages by partition, and for each that moved where the chunk begins and ends.
 
     ``ends`` lies behind clocks and transaction markers too; a chunk may hold no message at all.
     """
 
-    messages: Sequence[Message]
+    messages: Mapping[Part, Sequence[Message]]
     begins: Mapping[Part, int]
     ends: Mapping[Part, int]
 
@@ -42,7 +45,7 @@ class KafkaLog:
     """The partitions that the group gave this process, read from where :meth:`seek` says and not before."""
 
     def __init__(self, settings: Settings, bootstrap: str, group: str, topics: Sequence[str]) -> None:
-        self._records = settings.consume_records
+        self._records = _POLLS_A_CHUNK * settings.consume_records
         self._bootstrap = bootstrap
         self._next: dict[Part, int] = {}
         self._assigned: list[Part] = []
@@ -101,19 +104,25 @@ class KafkaLog:
         Raises:
             FatalError: the client is dead, or the log lost what was to be read.
         """
-        found = self._consumer.consume(self._records, seconds)
-        messages = [message for message in found if message.error() is None or _complain(message.error())]
+        messages = self._consume(seconds)
         if self.moved:
             return None
         ends = self._ends()
         if not ends:
             return None
         begins = {part: self._next[part] for part in ends}
-        if not all(_within(message, begins, ends) for message in messages):
+        if not all(part in ends and _lie_between(begins[part], ends[part], some) for part, some in messages.items()):
             # A record fetched before the last seek: the store says where to read on.
             self.moved = True
             return None
         return Chunk(messages, begins, ends)
+
+    def _consume(self, seconds: float) -> dict[Part, list[Message]]:
+        messages: dict[Any, list[Message]] = defaultdict(list)
+        for message in self._consumer.consume(self._records, seconds):
+            if message.error() is None or _complain(message.error()):
+                messages[message.topic(), message.partition()].append(message)
+        return {Part(*part): some for part, some in messages.items()}
 
     def done(self, chunk: Chunk) -> None:
         """The chunk is stored: the next one begins at its end."""
@@ -204,9 +213,10 @@ def _consumer_settings(settings: Settings, bootstrap: str, group: str) -> dict[s
     return consumer_config(bootstrap, group, **extra)
 
 
-def _within(message: Message, begins: Mapping[Part, int], ends: Mapping[Part, int]) -> bool:
-    part: Any = message.topic(), message.partition()  # as a key the same as its Part, but cheaper
-    return part in ends and begins[part] <= message.offset() < ends[part]
+def _lie_between(begin: int, end: int, messages: Sequence[Message]) -> bool:
+    """Whether a partition's messages, in order, are of [begin, end)."""
+    first, last = messages[0].offset(), messages[-1].offset()
+    return bool(begin <= first < end and begin <= last < end)
 
 
 def _places(offsets: Mapping[Part, int]) -> list[TopicPartition]:

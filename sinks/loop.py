@@ -6,7 +6,6 @@ is dropped and the store is asked again, so the loop itself can neither lose a r
 
 import signal
 import threading
-from collections import Counter
 from collections.abc import Mapping
 from random import Random
 from typing import Protocol
@@ -146,8 +145,8 @@ class SinkLoop:
             return
         self._log.done(chunk)
         COMMITS.labels("stored").inc()
-        for topic, number in Counter(message.topic() for message in chunk.messages).items():
-            RECORDS_IN.labels(topic).inc(number)
+        for part, messages in chunk.messages.items():
+            RECORDS_IN.labels(part.topic).inc(len(messages))
         self._show_lag()
 
     def _look_for_stalls(self) -> None:

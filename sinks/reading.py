@@ -1,7 +1,7 @@
 """From messages to rows by table; what cannot be read is given up."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from schemas.deadletters import Redriven, parse_redriven
 from schemas.replays import DERIVED, LIVE, replayed, warm_up_of
 from schemas.topics import RAW_TOPICS, dead_letter_topic
 
+from .ledger import Part
 from .letters import GivenUp
 from .rows import TABLE_OF_TOPIC, dead_letter_row, table_of
 
@@ -67,31 +68,32 @@ class Reader:
         """Names of the topics of dead letters."""
         return self._letters
 
-    def read(self, messages: Iterable[Message]) -> Batch:
-        """Sort messages into rows; clocks, warm-up, and what is redriven for another group, are none."""
+    def read(self, messages: Mapping[Part, Sequence[Message]]) -> Batch:
+        """Turn messages, by partition, into rows; clocks, warm-up, and what is redriven for others, are none."""
         batch = Batch()
-        facts = self._facts
-        for message in messages:
-            source = facts.get(message.topic())
+        for part, some in messages.items():
+            source = self._facts.get(part.topic)
             if source is None:
-                batch.dead_letters.append(self._letter(message))
-                continue
-            value, headers = message.value(), message.headers()
+                batch.dead_letters += [self._letter(message) for message in some]
+            else:
+                self._facts_of(part, source, some, batch)
+        return batch
+
+    def _facts_of(self, part: Part, source: _Source, messages: Sequence[Message], batch: Batch) -> None:
+        for message in messages:
+            headers = message.headers()
             if not headers:
-                self._fact(message, source, value, None, batch)
-            elif value is not None or not (is_clock(message) or warm_up_of(headers)):
+                self._fact(part, source, message, None, batch)
+            elif message.value() is not None or not (is_clock(message) or warm_up_of(headers)):
                 again = parse_redriven(headers)
                 # One for another group went this way already, as the original.
                 if again is None or again.group == self._group:
-                    self._fact(message, source, value, again, batch)
-        return batch
+                    self._fact(part, source, message, again, batch)
 
-    def _fact(
-        self, message: Message, source: _Source, value: bytes | None, again: Redriven | None, batch: Batch
-    ) -> None:
+    def _fact(self, part: Part, source: _Source, message: Message, again: Redriven | None, batch: Batch) -> None:
         try:
-            record = source.decode(value)
-            values = source.row(record, self._replay, message.partition(), message.offset())
+            record = source.decode(message.value())
+            values = source.row(record, self._replay, part.partition, message.offset())
         except UnknownSchema as error:
             batch.given_up.append(GivenUp(message, "unknown_schema", "UnknownSchema", str(error)))
         except DecodeError as error:

@@ -55,6 +55,7 @@ class Account:
         self._keys: Counter[tuple[Any, ...]] = Counter()
         self._places: dict[str, set[tuple[int, int]]] = defaultdict(set)
         self._named: set[tuple[Any, ...]] = set()
+        self._mentioned: set[tuple[Any, ...]] = set()
 
     @property
     def dead(self) -> dict[Place, str]:
@@ -110,6 +111,8 @@ class Account:
         if topic in (QUOTES, POSTS):
             counts = self._late if "late" in record.flags else self._out
             counts[identity_of(record)] += 1
+        if topic == MENTIONS:
+            self._mentioned.add(table.key_of(record))
         if topic == POSTS:
             self._named.update((m.symbol, record.source, record.post_id, record.revision) for m in record.mentions)
 
@@ -135,7 +138,7 @@ class Account:
 
     def _derived(self, found: Findings) -> None:
         found.twice += [f"{key}" for key, count in self._keys.items() if count > 1]
-        found.lost += [f"mention {key}" for key in self._named if (MENTIONS, *key) not in self._keys]
+        found.lost += [f"mention {key}" for key in self._named - self._mentioned]
 
     def _stored(self, connection: psycopg.Connection, table: Table, found: Findings) -> None:
         query = sql.SQL("SELECT topic_partition, topic_offset FROM {} WHERE replay = 'live'")

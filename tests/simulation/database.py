@@ -91,9 +91,12 @@ class MemoryStore:
         if not self._advance(session, chunk):
             database.end(session)
             return False
-        for message in chunk.messages:
-            if message.value() is not None:
-                session.rows.append((message.topic(), message.partition(), message.offset()))
+        session.rows += [
+            (*part, message.offset())
+            for part, messages in chunk.messages.items()
+            for message in messages
+            if message.value() is not None
+        ]
         self._step(session)
         if self._process.fault("cut before commit"):
             database.end(session)

@@ -18,8 +18,8 @@ from infra.settings import Settings
 from infra.topics import create_topics
 from schemas.clocks import Clock
 from schemas.codec import codec_for
-from schemas.records import RawQuote
-from schemas.topics import PARTITIONS, RAW_QUOTES
+from schemas.records import RawPost, RawQuote
+from schemas.topics import PARTITIONS, RAW_QUOTES, TOPICS
 
 from .processes import Watched
 
@@ -31,7 +31,7 @@ MOODTAPE = ("-m", "moodtape")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A process: ``moodtape ARGUMENTS``, the group it reads with, the topics whose ends it must have committed."""
+    """A process: ``moodtape ARGUMENTS``, the group it reads with, topics whose ends it must have committed or none."""
 
     arguments: Sequence[str]
     group: str
@@ -124,6 +124,8 @@ class Pipeline:
         return Watched(command, log, {**os.environ, **told, **self._more})
 
     def _committed(self, step: Step) -> bool:
+        if not step.inputs:
+            return True
         ends = {part: end for part, end in log_ends(self._endpoints.kafka, step.inputs).items() if end}
         with committed_by(self._endpoints.kafka, step.group) as committed:
             return committed(list(ends)) == ends
@@ -149,24 +151,24 @@ def committed_by(bootstrap: str, group: str) -> Iterator[Callable[[Sequence[Part
         consumer.close()
 
 
-def fill(bootstrap: str, quotes: Iterable[RawQuote], *, end: bool = True) -> int:
-    """Write raw quotes with a clock after every thousand, and an end; returns how many facts."""
+def fill(bootstrap: str, records: Iterable[RawQuote | RawPost], *, topic: str = RAW_QUOTES, end: bool = True) -> int:
+    """Write raw records with a clock after every thousand, and an end; returns how many facts."""
     producer = Producer(producer_config(bootstrap, **{"linger.ms": 50}))
-    encode, count = codec_for(RAW_QUOTES).encode, 0
-    for quote in quotes:
-        producer.produce(RAW_QUOTES, encode(quote), quote.symbol.encode())
+    encode, key_of, count = codec_for(topic).encode, TOPICS[topic].key, 0
+    for record in records:
+        producer.produce(topic, encode(record), key_of(record).encode())
         count += 1
         if count % FACTS_BETWEEN_CLOCKS == 0:
-            _clock(producer, Clock(kind="time", origin=ORIGIN, time=quote.event_time))
+            _clock(producer, topic, Clock(kind="time", origin=ORIGIN, time=record.event_time))
             while len(producer) > 100_000:
                 producer.poll(0.1)
     if end:
-        _clock(producer, Clock(kind="end", origin=ORIGIN))
+        _clock(producer, topic, Clock(kind="end", origin=ORIGIN))
     if producer.flush(60):
         raise RuntimeError("the input was not delivered")
     return count
 
 
-def _clock(producer: Producer, clock: Clock) -> None:
+def _clock(producer: Producer, topic: str, clock: Clock) -> None:
     for partition in range(PARTITIONS):
-        producer.produce(RAW_QUOTES, None, partition=partition, headers=clock.headers())
+        producer.produce(topic, None, partition=partition, headers=clock.headers())

@@ -1,18 +1,14 @@
 """Posts of the recordings that look like spam, and those that do not."""
 
-import gzip
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from producers.recording import PARTS
-from schemas.records import RawPost
+from bench.recordings.posts import recorded_posts
 from streams.summary import SPAM_LIMIT
 from streams.text import normalise, spam_score
 
 RECORDINGS = ("stocknet_2014", "gme_2021_01", "tsla_2022_03")
-_POSTS = next(part for part in PARTS if part.name == "posts")
 
 
 @dataclass(slots=True)
@@ -27,18 +23,10 @@ class Judged:
 def judged(name: str) -> Judged:
     """Judge a recording's posts; texts that are equal once normalised are read once."""
     found = Judged()
-    for post in _posts(Path(os.environ.get("MOODTAPE_SHARED", "../shared")) / "recordings" / name):
+    for post in recorded_posts(Path(os.environ.get("MOODTAPE_SHARED", "../shared")) / "recordings" / name):
         text = normalise(post.text)
         spam = spam_score(text, post) >= SPAM_LIMIT
         found.posts += 1
         found.kept_out += spam
         found.texts[spam].setdefault(text, post.text)
     return found
-
-
-def _posts(folder: Path) -> Iterator[RawPost]:
-    with gzip.open(folder / _POSTS.file) as lines:
-        for line in lines:
-            record = _POSTS.parse(line)
-            if isinstance(record, RawPost):
-                yield record

@@ -1,0 +1,1 @@
+"""What a scorer costs the flow of posts."""

@@ -74,7 +74,7 @@ layers: setup
 
 bench: ## List the measurements.
 	@echo "Each is python -m bench.NAME --help, or make bench-NAME:"
-	@for name in engine sink safety latency growth stage correlation light matching mentions recordings sentiment throughput; do echo "  make bench-$$name"; done
+	@for name in engine sink safety latency growth stage correlation light matching mentions recordings refill sentiment throughput; do echo "  make bench-$$name"; done
 
 bench-%: setup ## Run a measurement (minutes); results go to bench/results.
 	@$(BIN)/python -m bench.$*

@@ -1,0 +1,1 @@
+"""How long an emptied Redis or Valkey takes to be filled from the database."""

@@ -1,8 +1,9 @@
 """Where logs end, where groups stand, and reading a topic from its start to its end."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from typing import TypeVar
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -26,6 +27,7 @@ _MOVING = (
     KafkaError.NOT_COORDINATOR,
 )
 Partition = tuple[str, int]
+T = TypeVar("T")
 
 
 def log_ends(bootstrap: str, topics: Iterable[str]) -> dict[Partition, int]:
@@ -48,16 +50,25 @@ def log_starts(bootstrap: str, topics: Iterable[str]) -> dict[Partition, int]:
 
 def _listed(bootstrap: str, topics: Iterable[str], spec: OffsetSpec) -> dict[Partition, int]:
     wanted = list(topics)
+    # A broker that has just started, or just made a topic, answers for partitions that it does not lead yet; and a
+    # client that learnt so does not ask for leaders again: hence a new one each time.
+    return _patiently(bootstrap, lambda: _offsets(admin_client(bootstrap), wanted, spec), lambda _: True)
+
+
+def _patiently(bootstrap: str, ask: Callable[[], T], may_pass: Callable[[KafkaError], bool]) -> T:
+    """Ask a broker that may just have started, for 30 seconds.
+
+    Raises:
+        ServiceUnavailable: it refuses for another reason, or still.
+    """
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
-        # A broker that has just started, or just made a topic, answers for partitions that it does not lead yet; and a
-        # client that learnt so does not ask for leaders again.
-        admin = admin_client(bootstrap)
         try:
-            return _offsets(admin, wanted, spec)
+            return ask()
         except KafkaException as error:
-            if time.monotonic() > deadline:
-                raise ServiceUnavailable(f"Kafka at {bootstrap}: {error.args[0].str()}") from error
+            cause: KafkaError = error.args[0]
+            if not may_pass(cause) or time.monotonic() > deadline:
+                raise ServiceUnavailable(f"Kafka at {bootstrap}: {cause.str()}") from error
             time.sleep(0.2)
 
 
@@ -102,16 +113,8 @@ class GroupOffsets:
         Raises:
             ServiceUnavailable: the broker does not answer.
         """
-        deadline = time.monotonic() + TIMEOUT_SECONDS
-        while True:
-            try:
-                found = self._committed()
-            except KafkaException as error:
-                if error.args[0].code() not in _MOVING or time.monotonic() > deadline:
-                    raise ServiceUnavailable(f"Kafka at {self._bootstrap}: {error.args[0].str()}") from error
-                time.sleep(0.2)
-            else:
-                return {(tp.topic, tp.partition): tp.offset for tp in found if tp.offset >= 0}
+        found = _patiently(self._bootstrap, self._committed, lambda error: error.code() in _MOVING)
+        return {(tp.topic, tp.partition): tp.offset for tp in found if tp.offset >= 0}
 
     def _committed(self) -> list[TopicPartition]:
         if not self._asked:

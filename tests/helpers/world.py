@@ -6,11 +6,15 @@ appends all of a moment or nothing. Whether the engine itself keeps its promises
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+import pytest
 
 from schemas.clocks import Headers
 from schemas.topics import partition_of
+from streams.engine import core as core_module
 from streams.engine.core import Entry, Output, PartitionCore
 from streams.stage import Stage
 
@@ -60,6 +64,14 @@ class Done:
     state: list[tuple[str, bytes | None]]
 
 
+@contextmanager
+def _few_partitions() -> Iterator[None]:
+    """Stages write their clocks to as many partitions as these logs have."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(core_module, "PARTITIONS", PARTITIONS)
+        yield
+
+
 class Worker:
     """One worker of a stage that holds every partition."""
 
@@ -73,6 +85,7 @@ class Worker:
         self.done: list[Done] = []
         self.restore()
 
+    @_few_partitions()
     def restore(self) -> None:
         """Start from what was committed, as the engine does: snapshot, then the inputs behind it, silently."""
         self.done = []
@@ -92,6 +105,7 @@ class Worker:
         """Topics and partitions with something left to read."""
         return [key for key, read in self.read.items() if read < len(self.world.logs[key])]
 
+    @_few_partitions()
     def work(self) -> bool:
         """Read and fold one chunk; False when there is nothing to read."""
         waiting = self.waiting()

@@ -18,7 +18,6 @@ from schemas.records import RawPost, RawQuote
 from schemas.replays import Replay, replayed, warm_up_of
 from schemas.topics import BARS, CORRELATIONS, MENTIONS, POSTS, QUOTES, RAW_POSTS, RAW_QUOTES, SENTIMENT, post_key
 from streams import topology
-from streams.engine import core as core_module
 from streams.engine.core import Output
 from streams.engine.ends import Ends
 from streams.stage import Stage
@@ -28,11 +27,6 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 START = 1_700_000_040 * SECOND
 SYMBOLS = ("AAPL", "TSLA", "GME")
-
-
-@pytest.fixture(autouse=True)
-def _small_world(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core_module, "PARTITIONS", PARTITIONS)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,6 @@ from moodtape.verify.window_statistics import tell as tell_windows
 from schemas.clocks import Clock
 from schemas.records import Bar, Indicators, Mention, RawQuote, SourceBar
 from schemas.topics import BARS, CORRELATIONS, QUOTES, SENTIMENT
-from streams.engine import core as core_module
 from tests.helpers import mood_oracle
 from tests.helpers.verified import PARTITIONS, WHOLE, ZONE, lived, verdict
 from tests.helpers.world import World
@@ -28,17 +27,10 @@ from tests.unit.test_verify import MINUTE, T0, facts, quote, raw
 SEEDS = 6
 
 
-@pytest.fixture(autouse=True)
-def _small_world(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core_module, "PARTITIONS", PARTITIONS)
-
-
 @pytest.fixture(scope="module")
 def worlds() -> list[World]:
     """What the stages make of some random logs, with crashes and in any order of work."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(core_module, "PARTITIONS", PARTITIONS)
-        return [lived(seed, returns=False) for seed in range(SEEDS)]
+    return [lived(seed, returns=False) for seed in range(SEEDS)]
 
 
 @pytest.mark.parametrize("output", [BARS, SENTIMENT, CORRELATIONS])

@@ -24,7 +24,6 @@ from schemas.clocks import Clock
 from schemas.codec import encode
 from schemas.records import Bar, Quote, RawPost, RawQuote, ScoredPost
 from schemas.topics import BARS, CORRELATIONS, MENTIONS, QUOTES, RAW_QUOTES, SENTIMENT
-from streams.engine import core as core_module
 from tests.helpers.mood_histories import BEGIN
 from tests.helpers.mood_histories import bar as a_bar
 from tests.helpers.mood_histories import mood as a_mood
@@ -101,9 +100,7 @@ def test_records_whose_letters_may_be_gone_are_not_missed() -> None:
 @pytest.fixture(scope="module")
 def worlds() -> list[World]:
     """What the stages make of some random logs."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(core_module, "PARTITIONS", PARTITIONS)
-        return [lived(seed, returns=False) for seed in (40, 41)]
+    return [lived(seed, returns=False) for seed in (40, 41)]
 
 
 def judge_of(output: str, edge: Edge, partition: int, lows: dict[str, int]) -> Any:
@@ -193,11 +190,8 @@ def correlated() -> World:
 
 
 @pytest.mark.parametrize(("width", "found"), [(60, 1), (390, 0)])
-def test_windows_that_reach_behind_the_logs_are_not_judged(
-    width: int, found: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_windows_that_reach_behind_the_logs_are_not_judged(width: int, found: int) -> None:
     """Of logs that once began earlier, a window is judged when a full one is held; a longer one may have held more."""
-    monkeypatch.setattr(core_module, "PARTITIONS", PARTITIONS)
     world, edge = correlated(), Edge("correlations")
     judge = CorrelationsAgain(edge, 0, False)
     for topic in (BARS, SENTIMENT):

@@ -14,7 +14,6 @@ from moodtape.verify.reading import Fact
 from moodtape.verify.tables import TABLES
 from schemas.codec import codec_for
 from schemas.topics import BARS, CORRELATIONS, MENTIONS, QUOTES, SENTIMENT, TOPICS
-from streams.engine import core as core_module
 from tests.contracts.samples import SAMPLES
 from tests.helpers.verified import PARTITIONS, lived, stages_of, verdict
 from tests.helpers.world import World, run_plainly
@@ -23,17 +22,10 @@ FIGURES = (BARS, SENTIMENT, CORRELATIONS)
 INPUT = {BARS: QUOTES, SENTIMENT: MENTIONS}
 
 
-@pytest.fixture(autouse=True)
-def _small_world(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core_module, "PARTITIONS", PARTITIONS)
-
-
 @pytest.fixture(scope="module")
 def worlds() -> list[World]:
     """What the stages make of some random logs of late, corrected and deleted facts."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(core_module, "PARTITIONS", PARTITIONS)
-        return [lived(seed, returns=False) for seed in (20, 21)]
+    return [lived(seed, returns=False) for seed in (20, 21)]
 
 
 def look(world: World, output: str, tamper: Callable[[list[Fact]], list[Fact]] = lambda log: log) -> Edge:

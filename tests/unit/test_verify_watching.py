@@ -16,7 +16,6 @@ from moodtape.verify.rows import Comparison
 from moodtape.verify.stage_edges import StageEdge
 from schemas.codec import codec_for
 from schemas.topics import BARS, CORRELATIONS, QUOTES, SENTIMENT
-from streams.engine import core as core_module
 from tests.helpers.verified import INPUTS, PARTITIONS, entries, judge_of, lived, stages_of, verdict, world_of
 from tests.helpers.world import Worker, World
 from tests.unit.test_verify import TABLE, quote, raw, row
@@ -24,11 +23,6 @@ from tests.unit.test_verify import facts as log_of
 
 FIGURES = (BARS, SENTIMENT, CORRELATIONS)
 GROUPS = {BARS: "moodtape.bars", SENTIMENT: "moodtape.moods", CORRELATIONS: "moodtape.correlations"}
-
-
-@pytest.fixture(autouse=True)
-def _small_world(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core_module, "PARTITIONS", PARTITIONS)
 
 
 class WorldReader:

@@ -7,6 +7,7 @@ which ``moodtape instruments load`` fills.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import zip_longest
 
 from schemas.records import Instrument
@@ -38,11 +39,7 @@ class InstrumentTable:
         instruments: later ones replace earlier ones of the same symbol; aliases and former symbols add up. Where a
             former symbol has a date, a name finds the symbol that was valid at the time.
 
-    Attributes:
-        aliases: normal form of every name in use -> symbol.
-        names: the same, and below it the names that listings have.
-        in_use: symbols with an alias.
-        nicknames: what coins and indices are called in cashtags, in capitals -> symbol.
+    What names mean is worked out when first asked for: who only looks symbols up starts sooner.
     """
 
     def __init__(self, instruments: Iterable[Instrument]) -> None:
@@ -53,10 +50,26 @@ class InstrumentTable:
             self._renamed[rename.former] = rename.symbol
             if rename.time:
                 self._before.setdefault(rename.symbol, rename)
-        self.aliases: Mapping[str, str] = _aliases(self._by_symbol)
-        self.names: Mapping[str, str] = {**_listed_names(self._by_symbol, self.aliases), **self.aliases}
-        self.in_use = _in_use(self._by_symbol.values(), self._renamed)
-        self.nicknames: Mapping[str, str] = _nicknames(self._by_symbol.values())
+
+    @cached_property
+    def aliases(self) -> Mapping[str, str]:
+        """Normal form of every name in use -> symbol."""
+        return _aliases(self._by_symbol)
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """The aliases, and below them the names that listings have."""
+        return {**_listed_names(self._by_symbol, self.aliases), **self.aliases}
+
+    @cached_property
+    def in_use(self) -> frozenset[str]:
+        """Symbols with an alias."""
+        return _in_use(self._by_symbol.values(), self._renamed)
+
+    @cached_property
+    def nicknames(self) -> Mapping[str, str]:
+        """What coins and indices are called in cashtags, in capitals -> symbol."""
+        return _nicknames(self._by_symbol.values())
 
     def __len__(self) -> int:
         return len(self._by_symbol)

@@ -34,6 +34,7 @@ from infra.endpoints import Endpoints
 from infra.errors import FatalError, TransientError
 from infra.failpoints import failpoint
 from infra.log import get_logger
+from infra.memory import settle
 from infra.metrics import Health, serve_health
 from infra.settings import Settings
 from schemas.codec import DecodeError, codec_for, to_dict
@@ -286,6 +287,7 @@ def run_latest(settings: Settings, endpoints: Endpoints, stop: threading.Event |
         loop = SinkLoop(log, store, now_micros, SystemRandom())
         watch(loop, health)
         _LOG.info("sink started", sink=SINK, port=serve_health(health, settings, f"sink-{SINK}"))
+        settle()
         loop.run(stop)
     _LOG.info("sink stopped", sink=SINK)
 

@@ -17,6 +17,7 @@ from infra.endpoints import Endpoints
 from infra.errors import FatalError, TransientError
 from infra.failpoints import failpoint
 from infra.log import get_logger
+from infra.memory import settle
 from infra.metrics import COMMIT_SECONDS, Health, serve_health
 from infra.migrate import check_schema
 from infra.settings import Settings
@@ -192,6 +193,7 @@ def run_timescale(
         loop = SinkLoop(log, store, now_micros, SystemRandom())
         watch(loop, health)
         _LOG.info("sink started", sink=SINK, port=serve_health(health, settings, f"sink-{SINK}"))
+        settle()
         loop.run(stop)
     _LOG.info("sink stopped", sink=SINK)
 

@@ -5,7 +5,6 @@ Faust gives the agent, its stream and the supervision of services; its own Kafka
 
 import asyncio
 import faulthandler
-import gc
 import os
 import signal
 import sys
@@ -23,6 +22,7 @@ from infra.errors import FatalError
 from infra.failpoints import failpoint
 from infra.instances import claim_instance
 from infra.log import get_logger
+from infra.memory import settle
 from infra.metrics import Health, serve_health
 from infra.settings import Settings
 from streams.stage import Stage
@@ -174,9 +174,7 @@ def run_stage(stage: Stage, settings: Settings, endpoints: Endpoints) -> None:
     health.ready["assignment"] = lambda: None if pump.assigned else "no partitions assigned yet"
     port = serve_health(health, settings, f"stream-{stage.label}")
     _log.info("worker starts", stage=stage.label, instance=instance.name, metrics_port=port)
-    # State is long-lived and free of cycles: the default thresholds spend a fifth of the time looking through it.
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    settle()
     loop.run_until_complete(_serve(app, loop))
 
 

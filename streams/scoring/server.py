@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -20,6 +20,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from infra.errors import PoisonError, UserError
 from infra.files import write_whole
 from infra.log import get_logger
+from infra.memory import settle
 from infra.metrics import TEXTS_SCORED
 from schemas.records import SentimentScore
 
@@ -28,6 +29,8 @@ from .scorer import Scorer
 from .wire import KEY_HEADER, MOST_CHARACTERS, MOST_TEXTS, Address, Answer, Question, address_file
 
 _log = get_logger(__name__)
+MOST_TOGETHER = 16
+Scores = Mapping[str, SentimentScore | None]
 
 
 class Desk:
@@ -37,39 +40,57 @@ class Desk:
         """Take a loaded scorer and the number of texts that are scored at the same time."""
         self._scorer = scorer
         self._cache = ScoreCache() if cache is None else cache
+        self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
-        self._making: dict[str, asyncio.Future[SentimentScore | None]] = {}
+        self._making: dict[str, asyncio.Future[Scores]] = {}
 
     async def answer(self, texts: Sequence[str]) -> Answer:
         """Score texts; equal ones once."""
         plains = [plain_text(text) for text in texts]
-        distinct = list(dict.fromkeys(plains))
-        found = dict(zip(distinct, await asyncio.gather(*map(self._one, distinct)), strict=True))
+        found: dict[str, SentimentScore | None] = {}
+        for plain in dict.fromkeys(plains):
+            kept = self._cache.get(plain)
+            if kept is not None:
+                found[plain] = kept
+        TEXTS_SCORED.labels("cache").inc(len(found))
+        wanted = [plain for plain in dict.fromkeys(plains) if plain not in found]
+        self._order([plain for plain in wanted if plain not in self._making])
+        jobs = {plain: self._making[plain] for plain in wanted}
+        for plain, job in jobs.items():
+            found[plain] = (await asyncio.shield(job))[plain]
         return Answer([found[plain] for plain in plains], self._scorer.name, self._scorer.version)
 
-    async def _one(self, plain: str) -> SentimentScore | None:
-        kept = self._cache.get(plain)
-        if kept is not None:
-            TEXTS_SCORED.labels("cache").inc()
-            return kept
-        making = self._making.get(plain)
-        if making is None:
-            making = self._making[plain] = asyncio.ensure_future(self._make(plain))
-        return await asyncio.shield(making)
+    def _order(self, plains: Sequence[str]) -> None:
+        """Have texts scored, a few in one go: handing one over costs as much as the light model's score of it."""
+        size = min(MOST_TOGETHER, -(-len(plains) // self._threads))
+        for start in range(0, len(plains), size or 1):
+            part = plains[start : start + size]
+            self._making |= dict.fromkeys(part, asyncio.ensure_future(self._make(part)))
 
-    async def _make(self, plain: str) -> SentimentScore | None:
+    async def _make(self, plains: Sequence[str]) -> Scores:
         try:
-            score = await asyncio.get_running_loop().run_in_executor(self._pool, self._scorer.score, plain)
-            self._cache.put(plain, score)
-            TEXTS_SCORED.labels("model").inc()
-            return score
+            scores = await asyncio.get_running_loop().run_in_executor(self._pool, self._scored, plains)
+        finally:
+            for plain in plains:
+                del self._making[plain]
+        for plain, score in scores.items():
+            if score is not None:
+                self._cache.put(plain, score)
+        return scores
+
+    def _scored(self, plains: Sequence[str]) -> Scores:
+        return {plain: self._score(plain) for plain in plains}
+
+    def _score(self, plain: str) -> SentimentScore | None:
+        try:
+            score = self._scorer.score(plain)
         except (PoisonError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
             # A text that the model cannot take is not scored; asking again would stop all posts for ever.
             _log.error("text not scored", model=self._scorer.name, characters=len(plain), error=type(error).__name__)
             TEXTS_SCORED.labels("failed").inc()
             return None
-        finally:
-            del self._making[plain]
+        TEXTS_SCORED.labels("model").inc()
+        return score
 
     def close(self) -> None:
         """Let the threads go."""
@@ -154,6 +175,7 @@ async def serve(scorer: Scorer, sock: socket.socket, data_dir: Path, threads: in
     server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, server.stop)
+    settle()
     try:
         async with announced(data_dir, url):
             _log.info("scorer listens", url=url, model=scorer.name, version=scorer.version)

@@ -8,8 +8,7 @@ import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
 
@@ -41,58 +40,33 @@ _SCALARS = {"string": "text", "int": "int4", "long": "int8", "double": "float8",
 _PREFIX = {"bar": "bar_", "indicators": "", "sentiment": ""}
 
 Columns = list[tuple[str, str]]
-# One value for one column; or several for the columns of a nested record.
-Convert = Callable[[Any], Any]
-Expand = Callable[[Any], Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One fact table: names and PostgreSQL types of its columns, and how a record becomes their values."""
+    """One fact table: names and PostgreSQL types of its columns, and how a record becomes their values.
+
+    ``row(record, replay, partition, offset)`` gives the values in the order of ``columns``; it raises OverflowError
+    where a time lies outside the years 1 to 9999.
+    """
 
     name: str
     columns: tuple[str, ...]
     types: tuple[str, ...]
-    _fields: Callable[[Any], tuple[Any, ...]]
-    _conversions: tuple[tuple[int, Convert], ...]
-    _expansions: tuple[tuple[int, Expand], ...]
-
-    def row(self, record: Any, replay: str, partition: int, offset: int) -> tuple[Any, ...]:
-        """Values of a record, in the order of ``columns``.
-
-        Raises:
-            OverflowError: a time lies outside the years 1 to 9999.
-        """
-        values = [*self._fields(record), replay, partition, offset]
-        for position, convert in self._conversions:
-            values[position] = convert(values[position])
-        for position, expand in self._expansions:
-            values[position : position + 1] = expand(values[position])
-        return tuple(values)
+    row: Callable[[Any, str, int, int], tuple[Any, ...]]
 
 
 @cache
 def table_of(topic: str) -> Table:
     """The table of a topic of facts, derived from the schema that the topic is written with now."""
     schema = REGISTRY.by_id[codec_for(topic).schema_id].schema
-    columns: Columns = []
-    conversions, expansions = [], []
-    for position, field in enumerate(schema["fields"]):
-        name, kind = field["name"], _not_null(field["type"])
-        if isinstance(kind, dict) and kind["type"] == "record":
-            part, expand = _flattened(name, kind)
-            columns += part
-            expansions.append((position, expand))
-            continue
-        column, convert = _field(kind)
-        columns.append((name, column))
-        if convert is not None:
-            conversions.append((position, convert))
-    columns += _PLACE
+    parts = [_part(field["name"], _not_null(field["type"])) for field in schema["fields"]]
+    columns = [*(column for part in parts for column in part.columns), *_PLACE]
     names, types = zip(*columns, strict=True)
-    fields = attrgetter(*(field["name"] for field in schema["fields"]))
-    # From the last to the first: an expansion moves only what is behind it.
-    return Table(TABLE_OF_TOPIC[topic], names, types, fields, tuple(conversions), tuple(reversed(expansions)))
+    # One expression for all values: a loop over the columns costs twice as much.
+    text = ", ".join([*(part.values for part in parts), "replay", "partition", "offset"])
+    row = eval(f"lambda record, replay, partition, offset: ({text})", dict(_CONVERSIONS))  # noqa: S307  # of our schemas
+    return Table(TABLE_OF_TOPIC[topic], names, types, row)
 
 
 def dead_letter_row(
@@ -172,29 +146,35 @@ def _not_null(kind: Any) -> Any:
     return kind
 
 
-def _field(kind: Any) -> tuple[str, Convert | None]:
-    """Type of a field's column, and what makes its value of the field's; None where it is the value."""
+class _Part(NamedTuple):
+    """The columns of a field, and the source of their values in a tuple."""
+
+    columns: Columns
+    values: str
+
+
+def _part(name: str, kind: Any) -> _Part:
     if isinstance(kind, str):
-        return _SCALARS[kind], None
-    if kind.get("logicalType") == "timestamp-micros":
-        return "timestamptz", to_datetime
+        return _Part([(name, _SCALARS[kind])], f"record.{name}")
+    if kind["type"] == "record":
+        return _flattened(name, kind)
     if kind["type"] == "enum":
-        return "text", None
+        return _Part([(name, "text")], f"record.{name}")
+    if kind.get("logicalType") == "timestamp-micros":
+        return _Part([(name, "timestamptz")], f"to_datetime(record.{name})")
     if kind["type"] == "map":
-        return "jsonb", _mapping
+        return _Part([(name, "jsonb")], f"mapping(record.{name})")
     items = _not_null(kind["items"])
-    return (f"{_SCALARS[items]}[]", list) if isinstance(items, str) else ("jsonb", _records)
+    if isinstance(items, str):
+        return _Part([(name, f"{_SCALARS[items]}[]")], f"list(record.{name})")
+    return _Part([(name, "jsonb")], f"records(record.{name})")
 
 
-def _flattened(name: str, kind: Any) -> tuple[Columns, Expand]:
+def _flattened(name: str, kind: Any) -> _Part:
     inner = [field["name"] for field in kind["fields"]]
     columns = [(_PREFIX[name] + field["name"], _SCALARS[_not_null(field["type"])]) for field in kind["fields"]]
-    nothing = (None,) * len(inner)
-
-    def expand(value: Any) -> Sequence[Any]:
-        return nothing if value is None else [getattr(value, field) for field in inner]
-
-    return columns, expand
+    values = ", ".join(f"{name}.{field}" for field in inner)
+    return _Part(columns, f"*({(None,) * len(inner)} if ({name} := record.{name}) is None else ({values},))")
 
 
 def _mapping(value: Any) -> Jsonb:
@@ -203,3 +183,6 @@ def _mapping(value: Any) -> Jsonb:
 
 def _records(value: Sequence[PostMention]) -> Jsonb:
     return Jsonb([to_dict(item) for item in value])  # type: ignore[arg-type]  # any dataclass of the contract
+
+
+_CONVERSIONS = {"to_datetime": to_datetime, "mapping": _mapping, "records": _records}

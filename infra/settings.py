@@ -48,7 +48,13 @@ class Settings(BaseSettings):
         0.5, ge=0, le=1, description="Instruments that a post names less surely than this are left out, and counted."
     )
 
-    scorer: str = Field("auto", description="auto, light, lexicon, onnx:FOLDER or transformers:FOLDER-OR-NAME.")
+    scorer: str = Field(
+        "auto",
+        description="auto, light, lexicon, onnx:FOLDER, transformers:FOLDER-OR-NAME, cascade:ONE-OF-THE-LAST-TWO.",
+    )
+    cascade_confidence: float = Field(
+        0.8, ge=0, le=1, description="A cascade asks the larger model where the light one is less sure than this."
+    )
     scorer_url: str | None = Field(
         None, description="http:// address of the scorer; unset = started beside the worker."
     )

@@ -1,4 +1,4 @@
-"""``python -m bench.sentiment speed|languages|spam|copies|hostile``: what scores cost, what the gates let through.
+"""``python -m bench.sentiment speed|cascade|languages|spam|copies|hostile``: what scores cost, what the gates do.
 
 ``speed`` needs transformers, torch, onnx and onnxruntime (``requirements-finbert.lock``), the others nothing.
 """
@@ -13,9 +13,12 @@ import click
 
 from bench.report import RESULTS, Report
 from infra.settings import load_settings
+from streams.scoring.light import LightScorer
+from streams.scoring.onnx import OnnxScorer
 from streams.scoring.sets import labelled
 from streams.text import is_scored_language, language_of, normalise
 
+from .accuracy_cost import curve_of
 from .boards import RECORDINGS, judged
 from .contenders import contenders
 from .copies import planted_copies
@@ -84,6 +87,24 @@ def _table(runs: list[dict[str, object]]) -> tuple[list[str], list[list[object]]
         ]
         for load, name in best
     ]
+
+
+@main.command()
+@click.option("--model", required=True, type=click.Path(path_type=Path, exists=True, file_okay=False), help="ONNX.")
+@click.option("--sets", default="phrasebank,fiqa-headlines,fiqa-posts,stockemotions", show_default=True)
+@click.option("--texts", default=2000, show_default=True, help="Of each set, at most, drawn by chance.")
+def cascade(model: Path, sets: str, texts: int) -> None:
+    """Accuracy and cost of the light model, of a larger one, and of both in a cascade, by the confidence asked for."""
+    first, second = LightScorer(), OnnxScorer(model)
+    for name in sets.split(","):
+        rows = labelled(name, load_settings().sets_dir)
+        rows = random.Random(7).sample(rows, min(texts, len(rows)))
+        curve = curve_of(rows, first, second)
+        for point in curve:
+            click.echo(
+                f"{name:<15} {point.confidence:4.2f}  asked {point.asked:6.1%}  accuracy {point.accuracy:.3f}"
+                f"  macro-F1 {point.macro_f1:.3f}  {1e6 * point.cost:7.0f} CPU-us a text"
+            )
 
 
 @main.command()

@@ -7,6 +7,7 @@
 ``lexicon``            the lexicon, a floor to measure others by
 ``onnx:FOLDER``        that folder by onnxruntime
 ``transformers:MODEL`` that folder or hub name by transformers and torch
+``cascade:SCORER``     the light model, and one of the two above where it is less sure than ``cascade_confidence``
 ``auto`` (default)     the first that can run without a download: ``model`` as a folder with ``*.onnx`` by onnxruntime;
                        ``model`` as a folder, or as a name in the hub's local cache, by transformers; the light model
 ====================== ===============================================================================================
@@ -19,6 +20,7 @@ from pathlib import Path
 from infra.errors import UserError
 from infra.settings import Settings
 
+from .cascade import CascadeScorer
 from .lexicon import LexiconScorer
 from .light import LightScorer
 from .onnx import OnnxScorer, onnx_file, onnx_installed
@@ -33,11 +35,16 @@ def chosen(settings: Settings) -> str:
         UserError: the setting is none of these.
     """
     kind, _, model = settings.scorer.partition(":")
-    if settings.scorer in ("light", "lexicon") or (kind in ("onnx", "transformers") and model):
+    if kind == "cascade":
+        kind, _, model = model.partition(":")
+    elif settings.scorer in ("light", "lexicon"):
+        return settings.scorer
+    if kind in ("onnx", "transformers") and model:
         return settings.scorer
     if settings.scorer != "auto":
         raise UserError(
-            f"scorer {settings.scorer!r}: give auto, light, lexicon, onnx:FOLDER or transformers:FOLDER-OR-NAME"
+            f"scorer {settings.scorer!r}: give auto, light, lexicon, onnx:FOLDER, transformers:FOLDER-OR-NAME, or "
+            "cascade: before one of the last two"
         )
     if onnx_installed() and onnx_file(Path(settings.model)) is not None:
         return f"onnx:{settings.model}"
@@ -53,6 +60,12 @@ def make_scorer(settings: Settings) -> Scorer:
         UserError: the setting is wrong, a package is missing or the model cannot be loaded; says how to mend it.
     """
     kind, _, model = chosen(settings).partition(":")
+    if kind == "cascade":
+        return CascadeScorer(LightScorer(), _loaded(*model.split(":", 1)), settings.cascade_confidence)
+    return _loaded(kind, model)
+
+
+def _loaded(kind: str, model: str) -> Scorer:
     if kind == "onnx":
         return OnnxScorer(Path(model))
     if kind == "transformers":

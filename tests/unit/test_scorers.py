@@ -13,6 +13,7 @@ from infra.settings import Settings
 from schemas.records import SentimentScore
 from streams.scoring import choose, onnx, torch_classifier
 from streams.scoring.cache import ScoreCache, plain_text
+from streams.scoring.cascade import CascadeScorer
 from streams.scoring.lexicon import LexiconScorer
 from streams.scoring.light import LightScorer
 from streams.scoring.scorer import LABELS, from_logits, label_order, make_score
@@ -160,3 +161,37 @@ def test_the_cache_forgets_what_was_not_asked_for_longest() -> None:
 def test_texts_are_scored_with_single_spaces() -> None:
     """Spaces and line ends make no other text."""
     assert plain_text("  up \r\n and\tup ") == "up and up"
+
+
+@pytest.mark.parametrize(
+    ("confidence", "labels"), [(0.0, ["positive"] * 3), (0.8, ["positive", "negative", "negative"])]
+)
+def test_a_cascade_asks_the_second_where_the_first_is_unsure(confidence: float, labels: list[str]) -> None:
+    """Who answers is a matter of the text; every score bears the cascade's name and both models' versions."""
+    cascade = CascadeScorer(_Says({"sure": 0.9, "less": 0.7, "unsure": 0.6}), _Says({}), confidence)
+    found = [cascade.score(text) for text in ("sure", "less", "unsure")]
+    assert [score.label for score in found] == labels
+    assert {(score.model, score.model_version) for score in found} == {("cascade", f"1+1@{confidence:g}")}
+
+
+class _Says:
+    """Positive with a probability by text, and else surely negative."""
+
+    name, version = "says", "1"
+
+    def __init__(self, positive: dict[str, float]) -> None:
+        self._positive = positive
+
+    def score(self, text: str) -> SentimentScore:
+        positive = self._positive.get(text, 0.0)
+        return make_score({"positive": positive, "negative": 1.0 - positive, "neutral": 0.0}, self.name, self.version)
+
+
+def test_a_cascade_is_of_a_model_that_is_named(tmp_path: Path) -> None:
+    """``cascade:`` stands before a model; before anything else it is refused, as is a model that is not there."""
+    assert choose.chosen(Settings(scorer="cascade:onnx:folder")) == "cascade:onnx:folder"
+    for wrong in ("cascade:", "cascade:light", "cascade:auto", "cascade:onnx:"):
+        with pytest.raises(UserError, match="cascade"):
+            choose.chosen(Settings(scorer=wrong))
+    with pytest.raises(UserError, match=r"no model|not installed"):
+        choose.make_scorer(Settings(scorer=f"cascade:onnx:{tmp_path}"))

@@ -16,7 +16,7 @@ from bench.market import raw_quotes
 from bench.pipeline import ORIGIN, Pipeline, Step, committed_by, fill
 from bench.report import RESULTS, Report
 from bench.servers import note, servers
-from infra.clock import now_micros
+from infra.clock import now_micros, to_rfc3339
 from infra.endpoints import Endpoints
 from infra.kafka import producer_config
 from infra.settings import Settings
@@ -38,6 +38,7 @@ PROBE_SECONDS = 0.05
 WARM_SECONDS = 5.0
 DRAIN_SECONDS = 60.0
 HEADS = ("from append to", "quotes/s", "commit every, ms", "probes", "p50, ms", "p90, ms", "p99, ms", "largest, ms")
+BESIDE = ", beside a replay"
 LABELS = {"stored": "row visible in PostgreSQL", "told": "message on the channel `updates`"}
 
 
@@ -47,15 +48,21 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=40.0, help="of timing, after the warm-up")
     parser.add_argument("--backlog", type=int, default=60_000, help="quotes drained to find the maximum rate")
     parser.add_argument("--rate", type=float, help="quotes a second; unset = half of the maximum that is measured")
+    parser.add_argument("--replay", action="store_true", help="then once more beside a replay of the backlog")
     parser.add_argument("--commit-ms", type=int, default=100, help="MOODTAPE_COMMIT_INTERVAL_MS of the stages")
     parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args()
     command = f"python -m bench.latency --seconds {args.seconds:g} --commit-ms {args.commit_ms}"
-    command += f" --rate {args.rate:g}" if args.rate else f" --backlog {args.backlog}"
+    command += f" --rate {args.rate:g}" if args.rate else ""
+    command += f" --backlog {args.backlog}" + (" --replay" if args.replay else "")
     report = Report("latency", "From append to the stores", command)
     with servers() as (settings, endpoints):
         run = measure(settings, endpoints, args)
-    rows = [(LABELS[name], f"{run['rate']:,.0f}", args.commit_ms, *percentiles(run[name])) for name in LABELS]
+    rows = [
+        (label + beside, f"{run['rate']:,.0f}", args.commit_ms, *percentiles(run[name + beside]))
+        for beside in ("", BESIDE)[: 1 + args.replay]
+        for name, label in LABELS.items()
+    ]
     text = report.write(args.results, [run], [(HEADS, rows)])
     sys.stdout.write(text + "\n")
     return 1 if run["missing"] else 0
@@ -69,23 +76,44 @@ def measure(settings: Settings, endpoints: Endpoints, args: argparse.Namespace) 
     if args.rate is None:
         maximum = maximum_rate(pipeline, endpoints, args.backlog)
         note(f"maximum rate: {maximum:,.0f} quotes/s")
+    elif args.replay:
+        fill(endpoints.kafka, raw_quotes(args.backlog), end=False)
     rate = args.rate or maximum / 2  # type: ignore[operator]  # one of them is set
     stored, told = Timing(), Timing()
+    run: dict[str, Any] = {"maximum_rate": maximum and round(maximum)}
     with pipeline.started(), watching(endpoints.database, endpoints.redis, stored, told):
         feeder = Feeder(endpoints.kafka, (stored, told))
-        feeder.run(rate, WARM_SECONDS)
-        drain(stored, told)  # the processes are still starting: what waited for them says nothing
-        stored.forget()
-        told.forget()
-        achieved = feeder.run(rate, args.seconds)
-        drain(stored, told)
+        run |= timed(feeder, rate, args.seconds, stored, told)
+        if args.replay:
+            with pipeline.start(replay_of(args.backlog)) as replaying:
+                beside = timed(feeder, rate, args.seconds, stored, told)
+                replaying.cpu()  # raises where it ended before
+            run |= {name + BESIDE: beside[name] for name in LABELS}
+            run["missing"] += beside["missing"]
+    return run
+
+
+def timed(feeder: "Feeder", rate: float, seconds: float, stored: Timing, told: Timing) -> dict[str, Any]:
+    """Feed for so long; milliseconds of each probe."""
+    feeder.run(rate, WARM_SECONDS)
+    drain(stored, told)  # the processes are still starting: what waited for them says nothing
+    stored.forget()
+    told.forget()
+    achieved = feeder.run(rate, seconds)
+    drain(stored, told)
     return {
-        "maximum_rate": maximum and round(maximum),
         "rate": round(achieved),
         "missing": stored.missing() + told.missing(),
         "stored": [round(1000 * value, 1) for value in stored.seconds],
         "told": [round(1000 * value, 1) for value in told.seconds],
     }
+
+
+def replay_of(backlog: int) -> Step:
+    """A replay of the backlog's quotes."""
+    first, *_, last = (quote.event_time for quote in raw_quotes(backlog))
+    span = ("--from", to_rfc3339(first), "--to", to_rfc3339(last + 1))
+    return Step(("replay", *span, "--into", "bench"), "", ())
 
 
 def drain(*timings: Timing) -> None:

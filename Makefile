@@ -28,6 +28,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv
 	@$(UV) pip install -q --compile-bytecode --require-hashes -r requirements.lock
 	@$(UV) pip install -q --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q api infra moodtape producers schemas sinks streams
 	@touch $@
 	@echo "setup: done. Next: make demo"
 

@@ -20,6 +20,7 @@ from .world import Setting, World
 # A dead letter names the place of its original, which is another one in a copy; the account has looked at them.
 COMPARED = tuple(table for table in TABLES if table != "dead_letter")
 LOGICAL_KEY = ("symbol", "interval", "start")
+AS_KNOWN = ("revision", "known_time", "buzz_z")
 
 
 def finish(world: World, *, alone: bool = False) -> list[str]:
@@ -85,7 +86,7 @@ def differences(ours: str, theirs: str, *, came_late: bool) -> Iterator[str]:
     """Sentences for each table in which two databases differ.
 
     Where facts came later than the allowed lateness only the last revision of a mood is a function of the raw topics,
-    and a correlation that was emitted before stands.
+    but for its ``buzz_z``, which knows of earlier buckets what was known then; a correlation that was emitted stands.
     """
     for table in COMPARED:
         if came_late and table == "correlation":
@@ -104,7 +105,7 @@ def _rows(url: str, table: str, came_late: bool) -> Iterable[dict[str, Any]]:
 def _last_revisions(rows: Sequence[dict[str, Any]]) -> Iterable[dict[str, Any]]:
     last: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in sorted(rows, key=lambda row: row["revision"]):
-        last[tuple(row[name] for name in LOGICAL_KEY)] = {**row, "revision": None, "known_time": None}
+        last[tuple(row[name] for name in LOGICAL_KEY)] = {**row, **dict.fromkeys(AS_KNOWN)}
     return last.values()
 
 

@@ -2,10 +2,11 @@
 
 import base64
 import os
+import re
 import signal
 import subprocess
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -17,15 +18,19 @@ from infra.ledger import Entry
 from infra.processes import ProcessId, find_by_argument
 from infra.settings import Settings
 
-from .jars import kafka_jars
+from .aot import aot_flags, run_until
+from .jars import cache_dir, kafka_jars
 from .java import find_java
-from .server import LOOPBACK, Launch, Note
+from .server import LOOPBACK, Launch, Note, free_port
 
 _MESSAGE_BYTES = 8 * 1024 * 1024 + 64 * 1024  # the largest snapshot and its batch's header
 _SESSION_MS = 10_000
 _HEARTBEAT_MS = 2_000
 _OFFSETS_RETENTION_MINUTES = 400 * 24 * 60  # a laptop that slept for months must not read its topics again
 _ASK_SECONDS = 1.0
+_TRAIN_SECONDS = 120.0
+_FENCE_SECONDS = 20.0
+_FENCED = re.compile(r"Replayed .*(?:RegisterBroker|BrokerRegistrationChange)Record.* fenced=(-1|1|true|false)\b")
 
 _LOGGING = """\
 status = error
@@ -49,27 +54,29 @@ class KafkaServer:
         self._entry = entry
         self._settings = settings
         self._properties = folder / "server.properties"
-        self._java: Sequence[str] = ()
+        self._logging = folder / "log4j2.properties"
+        self._java: list[str] = []
 
     def prepare(self, note: Note) -> None:
-        """Fetch the jars, write the configuration, format the log folder.
+        """Fetch the jars, write the configuration, format the log folder; after a kill, see the dead session end.
 
         Raises:
             UserError: no Java, or a package is missing.
             ServiceUnavailable: a download or the format failed.
         """
         program, version = find_java(self._settings.java)
-        jars = kafka_jars(self._settings, note)
+        path = os.pathsep.join(map(str, kafka_jars(self._settings, note)))
         self._entry.secret = self._entry.secret or self._formatted_as() or _cluster_id()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "log4j2.properties").write_text(_LOGGING)
-        own = self.folder / "overrides.properties"
-        # Of a key that stands there twice Java takes the last.
-        more = own.read_text() if own.exists() else ""
-        self._properties.write_text(server_properties(self.folder, self._entry) + more)
-        self._java = [str(program), *_flags(version, self.folder), "-cp", os.pathsep.join(map(str, jars))]
+        self._configure()
+        flags = _flags(version)
+        self._java = [str(program), *flags, f"-Dlog4j2.configurationFile={self._logging}", "-cp", path]
+        about = [str(program), str(version), *flags, path]
+        self._java[1:1] = aot_flags(version, about, cache_dir(self._settings) / "aot", self._train, note)
         if self._formatted_as() is None:
             self._format()
+        elif self._was_killed():
+            note("kafka: it was killed; its controller ends the dead broker's session")
+            self._end_session(note)
 
     def launch(self) -> Launch:
         """The broker's process."""
@@ -89,6 +96,50 @@ class KafkaServer:
         if cluster.cluster_id != self._entry.secret:
             return f"port {self._entry.port} belongs to another Kafka"
         return None if cluster.nodes else "no broker is ready"
+
+    def _configure(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._logging.write_text(_LOGGING)
+        own = self.folder / "overrides.properties"
+        # Of a key that stands there twice Java takes the last.
+        more = own.read_text() if own.exists() else ""
+        self._properties.write_text(server_properties(self.folder, self._entry) + more)
+
+    def _train(self, room: Path, flags: Sequence[str]) -> None:
+        """Start and end a broker in a folder of its own."""
+        port = free_port({self._entry.port, self._entry.inner_port})
+        entry = Entry(port=port, inner_port=free_port({port}), secret=_cluster_id())
+        twin = KafkaServer(room, entry, self._settings)
+        twin._java = self._java
+        twin._configure()
+        twin._format()
+        program, *rest = twin.launch().command
+        run_until([program, *flags, *rest], room / "train.log", lambda: twin.problem() is None, _TRAIN_SECONDS)
+
+    def _was_killed(self) -> bool:
+        """Whether the broker has run and did not end by itself; it leaves a file when it does."""
+        data = self.folder / "data"
+        return (data / "__cluster_metadata-0").is_dir() and not (data / ".kafka_cleanshutdown").exists()
+
+    def _end_session(self, note: Note) -> None:
+        """Let a controller alone note that the killed broker is gone, before the next one starts.
+
+        Else the new broker begins with the old one's leaderships, loses them when the dead session times out, and a
+        transaction that was just being completed may be called complete without the marker of a partition that had no
+        leader at that moment: nobody reads committed records or offsets behind it ever again (decision 17).
+        """
+        properties, log = self.folder / "controller.properties", self.folder / "controller.log"
+        properties.write_text(controller_properties(self.folder, self._entry))
+
+        def fenced() -> bool:
+            text = log.read_text(errors="replace")
+            said = _FENCED.findall(text)
+            return "Performing controller activation" in text and bool(said) and said[-1] in ("1", "true")
+
+        try:
+            run_until([*self._java, "kafka.Kafka", str(properties)], log, fenced, _FENCE_SECONDS)
+        except ServiceUnavailable as error:
+            note(f"{error}; going on all the same")
 
     def _formatted_as(self) -> str | None:
         try:
@@ -134,7 +185,7 @@ def server_properties(folder: Path, entry: Entry) -> str:
         "group.consumer.session.timeout.ms": _SESSION_MS,
         "group.consumer.min.heartbeat.interval.ms": _HEARTBEAT_MS,
         "group.consumer.heartbeat.interval.ms": _HEARTBEAT_MS,
-        # After kill -9 the controller waits for the dead session: 3 s instead of 9.
+        # A broker that hangs loses its place after 3 s instead of 9.
         "broker.session.timeout.ms": 3000,
         "broker.heartbeat.interval.ms": 500,
         "num.network.threads": 2,
@@ -142,17 +193,37 @@ def server_properties(folder: Path, entry: Entry) -> str:
         "log.cleaner.dedupe.buffer.size": 32 * 1024 * 1024,
         "log.index.size.max.bytes": 1024 * 1024,
     }
+    return _lines(values)
+
+
+def controller_properties(folder: Path, entry: Entry) -> str:
+    """Configuration of the node without its broker."""
+    values = {
+        "process.roles": "controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@{LOOPBACK}:{entry.inner_port}",
+        "listeners": f"CONTROLLER://{LOOPBACK}:{entry.inner_port}",
+        "controller.listener.names": "CONTROLLER",
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT",
+        "log.dirs": folder / "data",
+        "broker.session.timeout.ms": 1000,
+        "broker.heartbeat.interval.ms": 500,
+    }
+    return _lines(values)
+
+
+def _lines(values: Mapping[str, object]) -> str:
     return "".join(f"{key}={value}\n" for key, value in values.items())
 
 
-def _flags(java_version: int, folder: Path) -> list[str]:
+def _flags(java_version: int) -> list[str]:
     # One small machine: the serial collector and the quick compiler halve the start and save 70 MB.
     flags = ["-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
     if java_version >= 22:
         flags.append("--enable-native-access=ALL-UNNAMED")
     if java_version >= 23:
         flags.append("--sun-misc-unsafe-memory-access=allow")
-    return [*flags, f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}"]
+    return flags
 
 
 def _cluster_id() -> str:

@@ -66,7 +66,7 @@ class CorrelationsAgain:
         self, edge: Edge, partition: int, whole: bool, matching: Callable[..., Matching[Correlated]] = Matching
     ) -> None:
         self.edge, self._whole = edge, whole
-        self._matching = matching(edge, differing, _spoken, self._explain)
+        self._matching = matching(edge, differing, _spoken, self._explain, ripe=self._ripe)
         origins: list[Origin] = [(BARS, f"{QUOTES}/{partition}"), (SENTIMENT, f"{MENTIONS}/{partition}")]
         self._clockwork = Clockwork(origins)
         self._inputs = {BARS: _Input(), SENTIMENT: _Input()}
@@ -98,12 +98,16 @@ class CorrelationsAgain:
     def settle(self, round_: int, last: bool) -> None:
         """Blame what does not add up."""
         passed, ended = self._clockwork.passed, self._clockwork.ended
-        least = {} if last else self._least_waiting()
         self._matching.settle(
             round_,
             lambda key: ended or (passed is not None and key[3] <= passed),
-            lambda key: key[3] < least.get(key[0], ALWAYS),
+            (lambda _: True) if last else self._ripe(),
         )
+
+    def _ripe(self) -> Callable[[Key], bool]:
+        """Whether nothing waits that the stage may have seen before it made a correlation."""
+        least = self._least_waiting()
+        return lambda key: key[3] < least.get(key[0], ALWAYS)
 
     def _least_waiting(self) -> dict[str, int]:
         """For each symbol the earliest end of a record that waits: the stage may have seen it before an end behind."""

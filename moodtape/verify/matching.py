@@ -28,10 +28,15 @@ class _Odd(NamedTuple, Generic[Told]):
 
 Verdict = Literal["wrong", "right", "unclear"]
 MOST_ODD = 500
+"""So many that differ may wait to be judged, and twice as many as could not be judged the last time."""
 HEAD = 1000
 END = 3
 """Where the end of its bucket stands in the key of every figure."""
 FOREVER = 1 << 62
+
+
+def _always(_: Key) -> bool:
+    return True
 
 
 def known_of(told: Any) -> int:
@@ -49,6 +54,7 @@ class Matching(Generic[Told]):
         explain: asked about a record that is not as expected, that nothing expects, or (None) that is expected and
             not there, before it is blamed.
         until: only what was, or had to be, known by then is blamed.
+        ripe: tells whether all is taken in by now that may explain a figure, where that is not so at all times.
         headless: the output's first records were removed, so what is not there may have been: of buckets that end
             no later than those of the first thousand records, nothing is missed.
     """
@@ -60,9 +66,10 @@ class Matching(Generic[Told]):
         spoken: Callable[[Key], str],
         explain: Callable[[Key, Any], Verdict] = lambda *_: "wrong",
         until: int = FOREVER,
+        ripe: Callable[[], Callable[[Key], bool]] = lambda: _always,
         headless: bool = False,
     ) -> None:
-        self.edge, self._until = edge, until
+        self.edge, self._until, self._ripe, self._room = edge, until, ripe, MOST_ODD
         self._head, self._removed_to = HEAD if headless else 0, FOREVER if headless else -FOREVER
         self._differing, self._spoken, self._explain = differing, spoken, explain
         self._expected: dict[Key, _Expected[Told]] = {}
@@ -119,9 +126,7 @@ class Matching(Generic[Told]):
             must: whether an expected figure had to be written by now.
             ripe: whether all is taken in that may explain a figure; the others wait for the next time.
         """
-        odd, self._odd = self._odd, [each for each in self._odd if not ripe(each.key)]
-        for each in (each for each in odd if ripe(each.key)):
-            self._blame("altered", each.key, each.record, f": {', '.join(each.wrong)}", each.known)
+        self._judge_odd(ripe)
         for key in [k for k, expected in self._expected.items() if expected.sure and must(k) and ripe(k)]:
             known = known_of(self._expected.pop(key).told)
             if key[END] <= self._removed_to:
@@ -134,11 +139,20 @@ class Matching(Generic[Told]):
 
     def _compare(self, key: Key, told: Told, record: Any) -> None:
         wrong = self.names(told, record)
-        known = min(known_of(told), record.known_time)
-        if wrong and len(self._odd) < MOST_ODD:
-            self._odd.append(_Odd(key, wrong, record, known))
-        elif wrong and known <= self._until:
-            self.edge.blame("altered", f"{self._spoken(key)}: {', '.join(wrong)}")
+        if wrong:
+            self._odd.append(_Odd(key, wrong, record, min(known_of(told), record.known_time)))
+            if len(self._odd) > self._room:
+                self._judge_odd(self._ripe())
+
+    def _judge_odd(self, ripe: Callable[[Key], bool]) -> None:
+        """Blame those that differ and have no reason to, as far as that can be told by now."""
+        odd, self._odd = self._odd, []
+        for each in odd:
+            if ripe(each.key):
+                self._blame("altered", each.key, each.record, f": {', '.join(each.wrong)}", each.known)
+            else:
+                self._odd.append(each)
+        self._room = max(MOST_ODD, 2 * len(self._odd))
 
     def names(self, told: Told, record: Any) -> list[str]:
         """Names of the fields in which a record says what it must not."""

@@ -106,8 +106,8 @@ def worlds() -> list[World]:
 def judge_of(output: str, edge: Edge, partition: int, lows: dict[str, int]) -> Any:
     """The judge of logs of which the first records were removed."""
 
-    def matching(*args: Any) -> Matching[Any]:
-        return Matching(*args, headless=lows[output] > 0)
+    def matching(*args: Any, **more: Any) -> Matching[Any]:
+        return Matching(*args, **more, headless=lows[output] > 0)
 
     if output == BARS:
         return BarsAgain(edge, partition, Calendar(ZONE), PREFERENCE, lows, matching)

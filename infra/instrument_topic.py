@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaException, Producer
 
 from schemas.codec import DecodeError, codec_for
 from schemas.records import Instrument
 from schemas.topics import INSTRUMENTS
 
 from .errors import ServiceUnavailable
-from .kafka import consumer_config, plain_producer
+from .kafka import plain_producer
+from .offsets import log_ends, read_to_end
 
 _WAIT_SECONDS = 15.0
 _COMMIT_SECONDS = 60.0
@@ -21,31 +22,12 @@ def loaded_instruments(bootstrap: str) -> Mapping[str, Instrument]:
     Raises:
         ServiceUnavailable: Kafka does not answer, or the topic is not there.
     """
-    consumer = Consumer(consumer_config(bootstrap, "moodtape.instruments", **{"enable.partition.eof": True}))
-    try:
-        return _read_to_end(consumer)
-    except KafkaException as error:
-        raise ServiceUnavailable(f"{INSTRUMENTS} cannot be read: {error}; try `moodtape topics create`") from None
-    finally:
-        consumer.close()
-
-
-def _read_to_end(consumer: Consumer) -> dict[str, Instrument]:
+    if not log_ends(bootstrap, [INSTRUMENTS]):
+        raise ServiceUnavailable(f"{INSTRUMENTS} is not there; try `moodtape topics create`")
     found: dict[str, Instrument] = {}
-    consumer.get_watermark_offsets(TopicPartition(INSTRUMENTS, 0), timeout=_WAIT_SECONDS)
-    consumer.assign([TopicPartition(INSTRUMENTS, 0, 0)])
-    while True:
-        # poll, not consume: consume waits out its time when fewer records are left than it was asked for.
-        message = consumer.poll(_WAIT_SECONDS)
-        if message is None:
-            raise ServiceUnavailable(f"{INSTRUMENTS}: no answer from Kafka within {_WAIT_SECONDS:.0f} s")
-        error = message.error()
-        if error is None:
-            _take(found, message.key(), message.value())
-        elif error.code() == KafkaError._PARTITION_EOF:
-            return found
-        else:
-            raise KafkaException(error)
+    for message in read_to_end(bootstrap, [INSTRUMENTS]):
+        _take(found, message.key(), message.value())
+    return found
 
 
 def _take(found: dict[str, Instrument], key: bytes | None, value: bytes | None) -> None:

@@ -132,18 +132,25 @@ def read_to_end(bootstrap: str, topics: Sequence[str]) -> Iterator[Message]:
     """Every committed record of the topics, from the logs' starts to their present ends, clocks included.
 
     Order is that of the log within a partition.
+
+    Raises:
+        ServiceUnavailable: the broker does not answer, or stops answering.
     """
     left = {key: end for key, end in log_ends(bootstrap, topics).items() if end > 0}
     consumer = Consumer(consumer_config(bootstrap, "moodtape.reader"))
     try:
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for topic, number in left])
+        came = time.monotonic()
         while left:
             for message in consumer.consume(5000, 0.1):
                 error = message.error()
                 if error is None:
                     yield message
+                    came = time.monotonic()
                 elif is_fatal(error):
                     raise ServiceUnavailable(f"Kafka at {bootstrap}: {error.str()}")
+            if time.monotonic() - came > TIMEOUT_SECONDS:
+                raise ServiceUnavailable(f"Kafka at {bootstrap}: no answer for {TIMEOUT_SECONDS} s")
             for at in consumer.position([TopicPartition(topic, number) for topic, number in left]):
                 if at.offset >= left[at.topic, at.partition]:
                     del left[at.topic, at.partition]

@@ -121,6 +121,8 @@ class Line:
             gone += self.tail[:MARK]
             del self.tail[:MARK]
         for bucket in gone:
+            # Bucket and parts hold each other: they would wait for a collection, which a worker makes seldom.
+            bucket.parts.clear()
             del self.buckets[bucket.end]
             self.slots[bucket.slot].remove(bucket)
             if not self.slots[bucket.slot]:

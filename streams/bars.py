@@ -194,6 +194,7 @@ class BarsFold(Fold):
                     for gone in bucket.line.collapse(before):
                         self._changed_bases[bucket.line] = None
                         self._changed_slots[bucket.line, gone.slot] = None
+                leaf.parts.clear()
 
     def dump(self) -> Iterable[tuple[str, bytes | None]]:
         """New facts, changed rows of bars, changed states of indicators."""

@@ -53,6 +53,7 @@ case that says how long an outage was in other words than its name was run with 
   nowhere.
 - **recovery s**: from the fault's end until every group had done all that stood in the logs two seconds later, and
   once more all that stood there then; an undisturbed flow shows some four seconds. **goal s** is the most it should be.
+  It is wall time, most of it the start of a process: where other work shares the cores, it is longer.
 - **largest lag**: of the group that was furthest behind, in offsets, clocks and markers counted.
 - **verdict**: `ok`; `slow` where only the goal of recovery was missed; `LOST`, `TWICE`, `STUCK` (not whole again
   within five minutes), `FAILED` (something else that must hold did not).

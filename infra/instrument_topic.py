@@ -10,7 +10,7 @@ from schemas.topics import INSTRUMENTS
 
 from .errors import ServiceUnavailable
 from .kafka import plain_producer
-from .offsets import log_ends, read_to_end
+from .offsets import log_ends, read_until
 
 _WAIT_SECONDS = 15.0
 _COMMIT_SECONDS = 60.0
@@ -22,10 +22,11 @@ def loaded_instruments(bootstrap: str) -> Mapping[str, Instrument]:
     Raises:
         ServiceUnavailable: Kafka does not answer, or the topic is not there.
     """
-    if not log_ends(bootstrap, [INSTRUMENTS]):
+    ends = log_ends(bootstrap, [INSTRUMENTS])
+    if not ends:
         raise ServiceUnavailable(f"{INSTRUMENTS} is not there; try `moodtape topics create`")
     found: dict[str, Instrument] = {}
-    for message in read_to_end(bootstrap, [INSTRUMENTS]):
+    for message in read_until(bootstrap, ends):
         _take(found, message.key(), message.value())
     return found
 

@@ -1,7 +1,7 @@
 """Where logs end, where groups stand, and reading a topic from its start to its end."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import TypeVar
 
@@ -136,7 +136,16 @@ def read_to_end(bootstrap: str, topics: Sequence[str]) -> Iterator[Message]:
     Raises:
         ServiceUnavailable: the broker does not answer, or stops answering.
     """
-    left = {key: end for key, end in log_ends(bootstrap, topics).items() if end > 0}
+    return read_until(bootstrap, log_ends(bootstrap, topics))
+
+
+def read_until(bootstrap: str, ends: Mapping[Partition, int]) -> Iterator[Message]:
+    """Every committed record of some partitions, from the logs' starts up to offsets that they have reached.
+
+    Raises:
+        ServiceUnavailable: the broker stops answering.
+    """
+    left = {key: end for key, end in ends.items() if end > 0}
     consumer = Consumer(consumer_config(bootstrap, "moodtape.reader"))
     try:
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for topic, number in left])

@@ -214,9 +214,9 @@ def _consumer_settings(settings: Settings, bootstrap: str, group: str) -> dict[s
 
 
 def _lie_between(begin: int, end: int, messages: Sequence[Message]) -> bool:
-    """Whether a partition's messages, in order, are of [begin, end)."""
-    first, last = messages[0].offset(), messages[-1].offset()
-    return bool(begin <= first < end and begin <= last < end)
+    """Whether all messages of a partition are of [begin, end)."""
+    offsets = [message.offset() for message in messages]
+    return bool(begin <= min(offsets) and max(offsets) < end)
 
 
 def _places(offsets: Mapping[Part, int]) -> list[TopicPartition]:

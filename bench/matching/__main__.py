@@ -7,13 +7,13 @@ posts for the speed. A mention that no cashtag confirms may still be right: a tw
 
 import argparse
 import json
-import os
 import random
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from bench.recordings.posts import RECORDINGS, SHARED
 from infra.instruments import InstrumentTable, shipped_table
 from infra.names import short_name
 from streams.matching import Matcher
@@ -23,9 +23,7 @@ from .posts import Labelled, companies, decided, forum_posts, recorded, stocknet
 from .quality import Tally, table_of
 from .readings import FORUM, TWEETS
 
-SHARED = Path(os.environ.get("MOODTAPE_SHARED", "../shared"))
 AT = 1_388_534_400_000_000  # the tweets are of 2014
-RECORDINGS = ("gme_2021_01", "tsla_2022_03", "stocknet_2014")
 ROUNDS, PART = 7, 250
 
 

@@ -17,10 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.matching.posts import recorded
+from bench.recordings.posts import RECORDINGS, SHARED
 
 HERE = Path(__file__).resolve().parents[2]
-SHARED = Path(os.environ.get("MOODTAPE_SHARED", "../shared"))
-RECORDINGS = ("gme_2021_01", "tsla_2022_03", "stocknet_2014")
 Mentions = dict[str, str]
 
 

@@ -2,15 +2,13 @@
 
 import argparse
 import json
-import os
 from pathlib import Path
 
 from .changes import changes
+from .posts import RECORDINGS, SHARED
 from .rows import side
 
 HERE = Path(__file__).resolve().parents[2]
-SHARED = Path(os.environ.get("MOODTAPE_SHARED", "../shared"))
-RECORDINGS = ("gme_2021_01", "tsla_2022_03", "stocknet_2014")
 
 
 def main() -> None:

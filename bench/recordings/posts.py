@@ -1,12 +1,15 @@
 """The posts of a recording, as its producer reads them."""
 
 import gzip
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from producers.recording import PARTS
 from schemas.records import RawPost
 
+SHARED = Path(os.environ.get("MOODTAPE_SHARED", "../shared"))
+RECORDINGS = ("gme_2021_01", "tsla_2022_03", "stocknet_2014")
 _POSTS = next(part for part in PARTS if part.name == "posts")
 
 

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
+from bench.recordings.posts import RECORDINGS
 from bench.report import RESULTS, Report
 from infra.settings import load_settings
 from streams.scoring.light import LightScorer
@@ -19,7 +20,7 @@ from streams.scoring.sets import labelled
 from streams.text import is_scored_language, language_of, normalise
 
 from .accuracy_cost import curve_of
-from .boards import RECORDINGS, judged
+from .boards import judged
 from .contenders import contenders
 from .copies import planted_copies
 from .folding import folded

@@ -1,14 +1,10 @@
 """Posts of the recordings that look like spam, and those that do not."""
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from bench.recordings.posts import recorded_posts
+from bench.recordings.posts import SHARED, recorded_posts
 from streams.summary import SPAM_LIMIT
 from streams.text import normalise, spam_score
-
-RECORDINGS = ("stocknet_2014", "gme_2021_01", "tsla_2022_03")
 
 
 @dataclass(slots=True)
@@ -23,7 +19,7 @@ class Judged:
 def judged(name: str) -> Judged:
     """Judge a recording's posts; texts that are equal once normalised are read once."""
     found = Judged()
-    for post in recorded_posts(Path(os.environ.get("MOODTAPE_SHARED", "../shared")) / "recordings" / name):
+    for post in recorded_posts(SHARED / "recordings" / name):
         text = normalise(post.text)
         spam = spam_score(text, post) >= SPAM_LIMIT
         found.posts += 1

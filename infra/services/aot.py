@@ -5,8 +5,6 @@ Java and each set of jars; it lies beside the downloads. Without it everything w
 """
 
 import hashlib
-import subprocess
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,11 +12,10 @@ from tempfile import TemporaryDirectory
 from infra.errors import ServiceUnavailable
 from infra.ledger import file_lock
 
-from .server import Note, tail
+from .server import Note
 
 LEAST_VERSION = 25
 _DIGITS = 16
-_POLL_SECONDS = 0.05
 
 # Runs a broker in a folder with more flags for the JVM, until it has answered and ended.
 Train = Callable[[Path, Sequence[str]], None]
@@ -56,29 +53,6 @@ def _make(path: Path, failed: Path, train: Train, note: Note) -> None:
     except (OSError, ServiceUnavailable) as error:
         failed.write_text(f"{error}\n")
         note(f"kafka: its starts stay as slow as they are, see {failed}")
-
-
-def run_until(command: Sequence[str], log: Path, enough: Callable[[], bool], seconds: float) -> None:
-    """Run a program until it has done enough, end it politely, and wait for what it does at its end.
-
-    Raises:
-        ServiceUnavailable: it ended by itself, or either takes longer than ``seconds``.
-    """
-    with log.open("wb") as out:
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd="/")
-    try:
-        deadline = time.monotonic() + seconds
-        while not enough():
-            if child.poll() is not None or time.monotonic() > deadline:
-                raise ServiceUnavailable(f"kafka: {command[-1]}: it ended, or took too long{tail(log)}")
-            time.sleep(_POLL_SECONDS)
-        child.terminate()
-        child.wait(seconds)
-    except subprocess.TimeoutExpired as error:
-        raise ServiceUnavailable(f"kafka: {command[-1]}: it does not end{tail(log)}") from error
-    finally:
-        child.kill()
-        child.wait()
 
 
 def _digest(about: Sequence[str]) -> str:

@@ -18,10 +18,10 @@ from infra.ledger import Entry
 from infra.processes import ProcessId, find_by_argument
 from infra.settings import Settings
 
-from .aot import aot_flags, run_until
+from .aot import aot_flags
 from .jars import cache_dir, kafka_jars
 from .java import find_java
-from .server import LOOPBACK, Launch, Note, free_port
+from .server import LOOPBACK, Launch, Note, free_port, run_until
 
 _MESSAGE_BYTES = 8 * 1024 * 1024 + 64 * 1024  # the largest snapshot and its batch's header
 _SESSION_MS = 10_000
@@ -139,7 +139,7 @@ class KafkaServer:
         try:
             run_until([*self._java, "kafka.Kafka", str(properties)], log, fenced, _FENCE_SECONDS)
         except ServiceUnavailable as error:
-            note(f"{error}; going on all the same")
+            note(f"kafka: {error}; going on all the same")
 
     def _formatted_as(self) -> str | None:
         try:
@@ -159,14 +159,10 @@ class KafkaServer:
 def server_properties(folder: Path, entry: Entry) -> str:
     """The broker's configuration file."""
     values = {
+        **_node(folder, entry),
         "process.roles": "broker,controller",
-        "node.id": 1,
-        "controller.quorum.voters": f"1@{LOOPBACK}:{entry.inner_port}",
         "listeners": f"PLAINTEXT://{LOOPBACK}:{entry.port},CONTROLLER://{LOOPBACK}:{entry.inner_port}",
         "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{entry.port}",
-        "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
-        "log.dirs": folder / "data",
         "auto.create.topics.enable": "false",
         "message.max.bytes": _MESSAGE_BYTES,
         "offsets.topic.replication.factor": 1,
@@ -199,17 +195,24 @@ def server_properties(folder: Path, entry: Entry) -> str:
 def controller_properties(folder: Path, entry: Entry) -> str:
     """Configuration of the node without its broker."""
     values = {
+        **_node(folder, entry),
         "process.roles": "controller",
-        "node.id": 1,
-        "controller.quorum.voters": f"1@{LOOPBACK}:{entry.inner_port}",
         "listeners": f"CONTROLLER://{LOOPBACK}:{entry.inner_port}",
-        "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT",
-        "log.dirs": folder / "data",
         "broker.session.timeout.ms": 1000,
         "broker.heartbeat.interval.ms": 500,
     }
     return _lines(values)
+
+
+def _node(folder: Path, entry: Entry) -> dict[str, object]:
+    """What is the node's, with its broker and without."""
+    return {
+        "node.id": 1,
+        "controller.quorum.voters": f"1@{LOOPBACK}:{entry.inner_port}",
+        "controller.listener.names": "CONTROLLER",
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "log.dirs": folder / "data",
+    }
 
 
 def _lines(values: Mapping[str, object]) -> str:

@@ -8,19 +8,21 @@ import secrets
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
-from infra.errors import UserError
+from infra.errors import ServiceUnavailable, UserError
 from infra.processes import ProcessId
 
 Note = Callable[[str], None]
 LOOPBACK = "127.0.0.1"
 # Below the ports that systems give to outgoing connections, so that a stopped server finds its port free again.
 _LOWEST_PORT, _HIGHEST_PORT = 20_000, 32_000
+_POLL_SECONDS = 0.05
 _MAX_LOG_BYTES = 16 * 1024 * 1024
 
 
@@ -72,6 +74,29 @@ def spawn(launch: Launch, log: Path) -> "subprocess.Popen[bytes]":
             group=group,
             extra_groups=[] if launch.user else None,
         )
+
+
+def run_until(command: Sequence[str], log: Path, enough: Callable[[], bool], seconds: float) -> None:
+    """Run a program until it has done enough, end it politely, and wait for what it does at its end.
+
+    Raises:
+        ServiceUnavailable: it ended by itself, or either takes longer than ``seconds``.
+    """
+    with log.open("wb") as out:
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, cwd="/")
+    try:
+        deadline = time.monotonic() + seconds
+        while not enough():
+            if child.poll() is not None or time.monotonic() > deadline:
+                raise ServiceUnavailable(f"{command[-1]}: it ended, or took too long{tail(log)}")
+            time.sleep(_POLL_SECONDS)
+        child.terminate()
+        child.wait(seconds)
+    except subprocess.TimeoutExpired as error:
+        raise ServiceUnavailable(f"{command[-1]}: it does not end{tail(log)}") from error
+    finally:
+        child.kill()
+        child.wait()
 
 
 def tail(log: Path, lines: int = 8) -> str:

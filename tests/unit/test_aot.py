@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from infra.errors import ServiceUnavailable
-from infra.services.aot import aot_flags, run_until
+from infra.services.aot import aot_flags
+from infra.services.server import run_until
 
 ABOUT = ("java", "25", "-cp", "a.jar")
 

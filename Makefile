@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 RECORDING ?=
 MINUTES ?= 60
-# Tests run on so many processes, each with servers of its own; a file stays on one.
+# Tests run on so many processes, each with servers of its own; a file stays on one. A process that dies ends the run:
+# xdist gives the rest to another, which may then wait for ever (pytest-dev/pytest-xdist#1327).
 WORKERS ?= 2
-PYTEST := $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile
+SPREAD := -n $(WORKERS) --dist loadfile --max-worker-restart 0
+PYTEST := $(VENV)/bin/python -m pytest $(SPREAD)
 # The system's certificates, as pip takes them; never a Python of uv's own.
 UV := UV_SYSTEM_CERTS=true UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv
 SHELL := /bin/bash
@@ -52,12 +54,12 @@ faults-all: setup ## Every fault with three seeds (hours); broken off, it goes o
 	@$(BIN)/python -m tests.faults --page docs/faults.md
 
 soak: setup ## Random faults for MINUTES=60: zeros, flat memory and files in the end.
-	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
+	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) --page docs/soak.md
 
 check: lint types layers ## Lint, types, layers, tests with coverage: what CI runs.
 	@$(BIN)/python -m tests.simulation --count 10000
 	@$(BIN)/python -m coverage erase
-	@$(BIN)/python -m coverage run -m pytest -n $(WORKERS) --dist loadfile tests/unit tests/contracts
+	@$(BIN)/python -m coverage run -m pytest $(SPREAD) tests/unit tests/contracts
 	@$(BIN)/python -m coverage combine -q
 	@$(BIN)/python -m coverage report --fail-under=95 --include="schemas/*,infra/grid.py,streams/bars.py,streams/quotes.py,streams/indicators.py,streams/moods.py,streams/correlations.py,streams/statistics.py,streams/posts.py,streams/matching.py,streams/text.py,streams/engine/core.py,streams/engine/snapshots.py,streams/upgrades.py,streams/engine/watermarks.py"
 	@$(PYTEST) tests/faults tests/integration tests/replay

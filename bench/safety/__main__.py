@@ -1,4 +1,4 @@
-"""``python -m bench.safety``: quotes, bars and the database's sink, with all that makes them safe and without it."""
+"""``python -m bench.safety``: quotes, bars and the database's sink, with all that makes them safe, part of it, none."""
 
 import argparse
 import sys
@@ -27,9 +27,15 @@ STEPS = (
     Step(("sink", "timescale"), "moodtape.sink.timescale", [QUOTES, BARS]),
 )
 UNSAFE = ("-m", "bench.safety.unsafe")
-NEVER = {"MOODTAPE_SNAPSHOT_INTERVAL_SECONDS": "1000000"}
 PLACE = ("topic_partition", "topic_offset")
-LABELS = {"safe": "transactions, snapshots, ledger", "unsafe": "none of them"}
+# What each flow does without.
+FLOWS = {
+    "safe": (),
+    "unsafe": ("transactions", "snapshots", "ledger"),
+    "no-transactions": ("transactions",),
+    "no-snapshots": ("snapshots",),
+    "no-ledger": ("ledger",),
+}
 HEADS = (
     *("flow", "raw quotes", "CPU-s per million: median", "each round", "x unsafe", "quotes", "bars", "sink"),
     *("Kafka's CPU-s", "PostgreSQL's CPU-s", "rows stored"),
@@ -61,15 +67,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.safety", description=__doc__)
     parser.add_argument("--records", type=int, default=100_000, help="raw quotes")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--apart", action="store_true", help="tell the three mechanisms apart: five flows, not two")
     parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args()
-    report = Report(
-        "safety", "The price of safety", f"python -m bench.safety --records {args.records} --rounds {args.rounds}"
-    )
+    flows = list(FLOWS) if args.apart else ["safe", "unsafe"]
+    command = f"python -m bench.safety --records {args.records} --rounds {args.rounds}{' --apart' * args.apart}"
+    report = Report("safety", "The price of safety", command)
     runs: list[Run] = []
     text = ""
     for number in range(1, args.rounds + 1):
-        for flow in ("safe", "unsafe") if number % 2 else ("unsafe", "safe"):
+        for flow in flows if number % 2 else flows[::-1]:
             runs.append(measure(flow, number, args.records))
             # Each at once: a measurement takes minutes and may be ended.
             text = report.write(args.results, [asdict(run) for run in runs], [(HEADS, _rows(runs))])
@@ -82,13 +89,13 @@ def _equal(runs: Sequence[Run]) -> bool:
 
 
 def _rows(runs: Sequence[Run]) -> list[Sequence[str]]:
-    by_flow = {flow: [run for run in runs if run.flow == flow] for flow in LABELS}
+    by_flow = {flow: [run for run in runs if run.flow == flow] for flow in FLOWS}
     return [_row(flow, some, by_flow["unsafe"], equal=_equal(runs)) for flow, some in by_flow.items() if some]
 
 
 def measure(flow: str, number: int, count: int) -> Run:
     """One flow in servers of its own."""
-    program, environment = (MOODTAPE, {}) if flow == "safe" else (UNSAFE, NEVER)
+    program, environment = (UNSAFE, {"BENCH_WITHOUT": ",".join(FLOWS[flow])}) if FLOWS[flow] else (MOODTAPE, {})
     with servers() as (settings, endpoints):
         pipeline = Pipeline(settings, endpoints, STEPS, program, environment)
         idle = pipeline.idle()
@@ -133,7 +140,7 @@ def _row(flow: str, some: Sequence[Run], unsafe: Sequence[Run], *, equal: bool) 
     per_million = [f"{median(column) / some[0].records * 1e6:.1f}" for column in zip(*each, strict=True)]
     counts = " and ".join(f"{count:,} of {table}" for table, (count, _) in some[0].rows.items())
     return (
-        LABELS[flow],
+        f"without {', '.join(FLOWS[flow])}" if FLOWS[flow] else "with all",
         f"{some[0].records:,}",
         f"{cost:.1f}",
         ", ".join(f"{run.cost:.1f}" for run in some),

@@ -1,12 +1,13 @@
 """``python -m bench.safety.unsafe ARGUMENTS``: the command ``moodtape ARGUMENTS`` without what makes it safe.
 
-No transactions (outputs are flushed, then offsets committed, as often), no snapshots, no ledger (the sink goes on from
-its group's offsets). For the measurement alone: what it writes is not to be trusted after a crash, and no setting
-of the product leads here.
+The variable ``BENCH_WITHOUT`` names what is left out, separated by commas: ``transactions`` (outputs are flushed, then
+offsets committed, as often), ``snapshots``, ``ledger`` (the sink goes on from its group's offsets). For the measurement
+alone: what it writes is not to be trusted after a crash, and no setting of the product leads here.
 """
 
+import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
 import psycopg
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -61,11 +62,15 @@ class NoLedger:
         return True
 
 
-def take_safety_away() -> None:
-    """Replace the three mechanisms in this process."""
-    streams.engine.pump.Transactions = Untransacted  # type: ignore[misc]
-    sinks.timescale.Ledger = NoLedger  # type: ignore[assignment,misc]
-    Pump._snapshot_last = _no_snapshot  # type: ignore[method-assign]
+def take_safety_away(without: Container[str]) -> None:
+    """Replace mechanisms in this process."""
+    if "transactions" in without:
+        streams.engine.pump.Transactions = Untransacted  # type: ignore[misc]
+    if "ledger" in without:
+        sinks.timescale.Ledger = NoLedger  # type: ignore[assignment,misc]
+    if "snapshots" in without:
+        os.environ["MOODTAPE_SNAPSHOT_INTERVAL_SECONDS"] = "1000000"
+        Pump._snapshot_last = _no_snapshot  # type: ignore[method-assign]
 
 
 def _no_snapshot(self: Pump, owned: Owned) -> None:
@@ -73,5 +78,5 @@ def _no_snapshot(self: Pump, owned: Owned) -> None:
 
 
 if __name__ == "__main__":
-    take_safety_away()
+    take_safety_away(os.environ["BENCH_WITHOUT"].split(","))
     sys.exit(main())

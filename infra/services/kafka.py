@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 from infra.endpoints import KAFKA
 from infra.errors import ServiceUnavailable
@@ -21,7 +22,7 @@ from infra.settings import Settings
 from .aot import aot_flags
 from .jars import cache_dir, kafka_jars
 from .java import find_java
-from .server import LOOPBACK, Launch, Note, free_port, run_until
+from .server import LOOPBACK, Launch, Note, answers, free_port, run_until
 
 _MESSAGE_BYTES = 8 * 1024 * 1024 + 64 * 1024  # the largest snapshot and its batch's header
 _SESSION_MS = 10_000
@@ -56,6 +57,7 @@ class KafkaServer:
         self._properties = folder / "server.properties"
         self._logging = folder / "log4j2.properties"
         self._java: list[str] = []
+        self._admin: AdminClient | None = None
 
     def prepare(self, note: Note) -> None:
         """Fetch the jars, write the configuration, format the log folder; after a kill, see the dead session end.
@@ -88,9 +90,13 @@ class KafkaServer:
 
     def problem(self) -> str | None:
         """Ask the broker for its cluster's identity and brokers."""
-        admin = admin_client(f"{LOOPBACK}:{self._entry.port}")
+        if not answers(self._entry.port):
+            return f"nobody listens on port {self._entry.port}"
+        # One client for all the asking: librdkafka has been seen to abort the process when clients that are still
+        # connecting are made and dropped again and again (confluentinc/librdkafka#3608).
+        self._admin = self._admin or admin_client(f"{LOOPBACK}:{self._entry.port}")
         try:
-            cluster = admin.describe_cluster(request_timeout=_ASK_SECONDS).result()
+            cluster = self._admin.describe_cluster(request_timeout=_ASK_SECONDS).result()
         except KafkaException as error:
             return str(error.args[0].str())
         if cluster.cluster_id != self._entry.secret:

@@ -23,6 +23,7 @@ LOOPBACK = "127.0.0.1"
 # Below the ports that systems give to outgoing connections, so that a stopped server finds its port free again.
 _LOWEST_PORT, _HIGHEST_PORT = 20_000, 32_000
 _POLL_SECONDS = 0.05
+_CONNECT_SECONDS = 1.0
 _MAX_LOG_BYTES = 16 * 1024 * 1024
 
 
@@ -120,6 +121,15 @@ def is_free(port: int) -> bool:
             if error.errno in (errno.EADDRINUSE, errno.EACCES):
                 return False
             raise
+    return True
+
+
+def answers(port: int) -> bool:
+    """Whether somebody takes connections on this port of the loopback interface."""
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=_CONNECT_SECONDS).close()
+    except OSError:
+        return False
     return True
 
 

@@ -55,7 +55,7 @@ def main() -> int:
     command = f"python -m bench.latency --seconds {args.seconds:g} --commit-ms {args.commit_ms}"
     command += f" --rate {args.rate:g}" if args.rate else ""
     command += f" --backlog {args.backlog}" + (" --replay" if args.replay else "")
-    report = Report("latency", "From append to the stores", command)
+    report = Report("latency-replay" if args.replay else "latency", "From append to the stores", command)
     with servers() as (settings, endpoints):
         run = measure(settings, endpoints, args)
     rows = [
@@ -190,7 +190,14 @@ class Feeder:
             source=quote.source, symbol=quote.symbol, event_time=moment, ingest_time=moment, price=quote.price
         )
         noted = on_delivery(moment, self._timings) if timed else None
-        self._producer.produce(RAW_QUOTES, self._encode(live), quote.symbol.encode(), on_delivery=noted)
+        value, key = self._encode(live), quote.symbol.encode()
+        while True:
+            try:
+                self._producer.produce(RAW_QUOTES, value, key, on_delivery=noted)
+            except BufferError:  # the broker takes less than the rate: what is kept up is less, and is told
+                self._producer.poll(0.1)
+            else:
+                return
 
     def _clock(self) -> None:
         headers = Clock(kind="time", origin=ORIGIN, time=now_micros() - 1_000_000).headers()

@@ -19,7 +19,8 @@ POLL_SECONDS = 0.005
 _FOUND = """
 SELECT p.symbol, (extract(epoch FROM q.event_time) * 1000000)::bigint
 FROM unnest(%s::text[]) AS p (symbol), LATERAL (
-    SELECT event_time FROM quote WHERE symbol = p.symbol ORDER BY event_time DESC, revision DESC LIMIT 1
+    SELECT event_time FROM quote WHERE replay = 'live' AND symbol = p.symbol
+    ORDER BY event_time DESC, revision DESC LIMIT 1
 ) AS q
 """
 

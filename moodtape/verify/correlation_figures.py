@@ -203,6 +203,11 @@ class Figure(NamedTuple):
     width: int
     window: Window
 
+    @property
+    def known_time(self) -> int:
+        """When all that is in the window was known."""
+        return max(self.end, int(self.window.known.max()))
+
 
 class Correlated(NamedTuple):
     """What a correlation must hold; anything where its window may have reached behind the logs (``held`` is False)."""
@@ -234,10 +239,9 @@ def tell_all(figures: Sequence[Figure]) -> Iterator[tuple[CorrelationKey, Correl
         change = _filled([f.window.change for f in same_width], width)
         for pair, x, y in (("MOOD_RETURN", mood, change), ("BUZZ_VOLATILITY", buzz, np.abs(change))):
             for figure, both in zip(same_width, tell(x, y, REACH[width]), strict=True):
-                known = max(figure.end, int(figure.window.known.max()))
                 for method, told in zip(METHODS, both, strict=True):
                     key = (figure.symbol, figure.interval, width, figure.end, pair, method)
-                    yield key, Correlated(known, told)
+                    yield key, Correlated(figure.known_time, told)
 
 
 def _filled(rows: Sequence[Floats], width: int) -> Floats:

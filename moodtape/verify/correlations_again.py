@@ -1,8 +1,9 @@
 """Correlations told again from bars and moods, which are read in step by their clocks."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from heapq import heappop, heappush
 from itertools import chain
 
@@ -51,6 +52,29 @@ class _Input:
         return self.clock
 
 
+class _Way:
+    """The windows of a bar in one of the ways in which the stage may have seen what came late."""
+
+    def __init__(self, figures: Callable[[], list[Figure]]) -> None:
+        self._make_figures = figures
+
+    @cached_property
+    def _figures(self) -> dict[int, Figure]:
+        return {figure.width: figure for figure in self._make_figures()}
+
+    @cached_property
+    def _told(self) -> dict[CorrelationKey, Correlated]:
+        return dict(tell_all(list(self._figures.values())))
+
+    def figure(self, width: int) -> Figure | None:
+        """The window of this many bars, if there is a mention in it."""
+        return self._figures.get(width)
+
+    def tell(self, key: CorrelationKey) -> Correlated:
+        """One of its correlations."""
+        return self._told[key]
+
+
 class CorrelationsAgain:
     """The account of one partition between ``bars.v1`` and ``sentiment.v1`` and ``correlations.v1``.
 
@@ -76,6 +100,9 @@ class CorrelationsAgain:
         self._ready: list[tuple[Figure, bool]] = []
         self._first: int | None = None
         self._emitted = 0
+        # The eight correlations of a bar are asked about one after the other.
+        self._asked: tuple[str, int, int] | None = None
+        self._ways: list[_Way] = []
 
     def take(self, topic: str, entry: Fact | Heard, sure: bool) -> None:
         """Take the next record of one of the inputs; it counts when the other has come as far."""
@@ -124,7 +151,7 @@ class CorrelationsAgain:
         return topic if self._inputs[topic].waiting else None
 
     def _step(self, topic: str) -> None:
-        source = self._inputs[topic]
+        source, self._asked = self._inputs[topic], None
         entry, source.sure = source.waiting.popleft()
         if isinstance(entry, Heard):
             self._hear(topic, source, entry.clock)
@@ -201,10 +228,12 @@ class CorrelationsAgain:
             return "unclear"
         if not self._clockwork.ended and (passed is None or end > passed):
             return "wrong"
-        ways = self._late.ways(symbol, interval, end)
-        if any(self._is(key[:-1], record, figures_of(sheet, symbol, interval, end, way)) for way in ways):
+        if self._asked != (symbol, interval, end):
+            self._asked, seen = (symbol, interval, end), self._late.ways(symbol, interval, end)
+            self._ways = [_Way(partial(figures_of, sheet, symbol, interval, end, way)) for way in seen]
+        if any(self._is(key[:-1], record, way) for way in self._ways):
             return "right"
-        return "wrong" if ways else "unclear"
+        return "wrong" if self._ways else "unclear"
 
     def _is_held(self, sheet: Sheet, interval: int, end: int, width: int) -> bool:
         """Whether nothing of a window can have been removed."""
@@ -213,12 +242,13 @@ class CorrelationsAgain:
         begin = sheet.reach(interval, end, width)
         return begin is not None and self._first is not None and begin >= self._first
 
-    def _is(self, key: Key, record: Correlation | None, figures: Sequence[Figure]) -> bool:
-        """Whether a correlation, or its absence, is that of some windows."""
-        told = dict(tell_all(figures)).get(key)
-        if told is None or record is None:
-            return told is None and record is None
-        return not self._matching.names(told, record)
+    def _is(self, key: CorrelationKey, record: Correlation | None, way: _Way) -> bool:
+        """Whether a correlation, or its absence, is that of a way."""
+        figure = way.figure(key[2])
+        if figure is None or record is None:
+            return figure is None and record is None
+        # Most ways are out by what they had to wait for, which costs a hundredth of their figures.
+        return self._matching.may_know(figure.known_time, record) and not self._matching.names(way.tell(key), record)
 
 
 def _key(record: Correlation) -> CorrelationKey:

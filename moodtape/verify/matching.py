@@ -158,6 +158,10 @@ class Matching(Generic[Told]):
         """Names of the fields in which a record says what it must not."""
         return self._differing(told, record)
 
+    def may_know(self, known: int, record: Any) -> bool:
+        """Whether a record may follow from what was known by a moment and not before."""
+        return bool(record.known_time == known)
+
     def _blame(self, trouble: Trouble, key: Key, record: Any, what: str, known: int) -> None:
         if known > self._until:
             return
@@ -185,5 +189,9 @@ class Hindsight(Matching[Told]):
 
     def names(self, told: Told, record: Any) -> list[str]:
         """As of any figure, but that it may say that it was known later."""
-        early = record.known_time < known_of(told)
-        return [name for name in super().names(told, record) if name != "known_time" or early]
+        late_enough = self.may_know(known_of(told), record)
+        return [name for name in super().names(told, record) if name != "known_time" or not late_enough]
+
+    def may_know(self, known: int, record: Any) -> bool:
+        """It may say that it was known later."""
+        return bool(record.known_time >= known)

@@ -20,6 +20,7 @@ from .errors import ServiceUnavailable
 from .kafka import admin_client, consumer_config, is_fatal
 
 TIMEOUT_SECONDS = 30
+_ASK_SECONDS = 10
 # What a broker says while groups find their coordinator, as after its start.
 _MOVING = (
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
@@ -81,7 +82,7 @@ def _offsets(admin: AdminClient, topics: Sequence[str], spec: OffsetSpec) -> dic
 
 
 def _numbers(admin: AdminClient, topic: str) -> Sequence[int]:
-    metadata = admin.list_topics(topic, timeout=TIMEOUT_SECONDS)
+    metadata = admin.list_topics(topic, timeout=_ASK_SECONDS)
     return sorted(metadata.topics[topic].partitions)
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import psutil
 
@@ -28,13 +27,13 @@ from infra.topics import create_topics
 from moodtape.pipeline import drained
 from streams.topology import STAGES
 from tests.helpers.waiting import wait_for
+from tests.helpers.wires import Wires, at_port
 
 from .account import Account
 from .feeder import Feeder
 from .lag import LagProbe
 from .ledger import Ledger
 from .small import SmallDisk
-from .wires import Wires
 
 INSIDE = Path(__file__).parent / "inside"
 # Patience with a busy machine; no promise is about these.
@@ -157,8 +156,8 @@ class World:
         )
         return {
             "MOODTAPE_KAFKA_BOOTSTRAP": f"127.0.0.1:{ports['proxy']}",
-            "MOODTAPE_DATABASE_URL": _at_port(self.endpoints.database, ports["database"]),
-            "MOODTAPE_REDIS_URL": _at_port(self.endpoints.redis, ports["cache"]),
+            "MOODTAPE_DATABASE_URL": at_port(self.endpoints.database, ports["database"]),
+            "MOODTAPE_REDIS_URL": at_port(self.endpoints.redis, ports["cache"]),
         }
 
     def _choose_ports(self) -> dict[str, int]:
@@ -335,9 +334,3 @@ class World:
     def remove(self) -> None:
         """Delete the data folder and what stands beside it."""
         shutil.rmtree(self.folder.parent, ignore_errors=True)
-
-
-def _at_port(url: str, port: int) -> str:
-    parts = urlsplit(url)
-    user = parts.netloc.rpartition("@")[0]
-    return parts._replace(netloc=f"{user}@127.0.0.1:{port}").geturl()

@@ -1,4 +1,4 @@
-"""The API while its stores go and come: the database behind a relay, Redis full, empty and away."""
+"""The API while its stores go and come: the database behind a proxy, Redis full, empty and away."""
 
 import json
 import time
@@ -16,7 +16,7 @@ from infra.settings import Settings
 from schemas.records import Quote, Sentiment
 from schemas.topics import QUOTES, SENTIMENT
 from sinks.latest import entry_of
-from tests.helpers.relay import Relay
+from tests.helpers.wires import wire_before
 
 from .serving import MINUTE, NOON, Rows, running
 
@@ -45,19 +45,19 @@ def test_the_api_outlives_its_database(database: str, settings: Settings, rows: 
     rows.put("quote", symbol="TSLA", price=11.0, event_time=NOON)
 
     with (
-        Relay.before(database) as relay,
-        running(create_app(settings, Endpoints("", relay.url_like(database), NOWHERE))) as client,
+        wire_before(database) as (wires, url),
+        running(create_app(settings, Endpoints("", url, NOWHERE))) as client,
     ):
 
         def quote() -> httpx.Response:
             return client.get("/api/v1/stocks/TSLA/quote")
 
         assert (quote().status_code, client.get("/readyz").status_code) == (200, 200)
-        relay.cut()
+        wires.set("server", "cut")
         away = quote()
         unready = client.get("/readyz")
         alive = client.get("/livez")
-        relay.mend()
+        wires.lift("server")
         until(lambda: client.get("/readyz").status_code == 200)
         back = quote()
 

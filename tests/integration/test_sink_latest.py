@@ -13,8 +13,8 @@ from schemas.topics import QUOTES, SENTIMENT, partition_of
 from sinks.latest import CHANNEL, EXPIRE_SECONDS, GROUP, TOPICS, run_latest
 from sinks.timescale import run_timescale
 from tests.helpers.keys import check_keys
-from tests.helpers.relay import Relay
 from tests.helpers.sinking import MINUTE, START, Writer, await_true, quote, running, stored_to_end
+from tests.helpers.wires import wire_before
 
 pytestmark = pytest.mark.services
 
@@ -78,15 +78,15 @@ def test_readers_are_told_what_changed(topics, endpoints, held, settings):
 def test_a_server_that_goes_away_is_waited_for(topics, endpoints, held, settings, cache):
     """Facts that come while Redis is away are written when it is back."""
     writer = Writer(topics)
-    with Relay.before(cache) as relay, running(run_latest, settings, replace(endpoints, redis=relay.url_like(cache))):
+    with wire_before(cache) as (wires, url), running(run_latest, settings, replace(endpoints, redis=url)):
         writer.facts([quote("TSLA", 1)])
         await_true(lambda: held.exists("quote:TSLA"), "the first fact is written")
-        relay.cut()
+        wires.set("server", "cut")
         writer.facts([quote("TSLA", 2), quote("GME", 2)])
         with writer.transaction():
             old = Sentiment(symbol="TSLA", interval=60, start=START, event_time=START + MINUTE)
             writer.put(SENTIMENT, partition_of("TSLA"), b"TSLA", codec_for(SENTIMENT).encode(old))
-        relay.mend()
+        wires.lift("server")
         await_true(lambda: drained(topics), "the rest is written")
     assert held.hget("quote:TSLA", "event_time") == str(START + 2 * MINUTE)
     assert held.exists("quote:GME", "sentiment:TSLA:60") == 2

@@ -18,7 +18,6 @@ from schemas.records import Mention, Quote, ScoredPost
 from schemas.topics import BARS, MENTIONS, QUOTES, TOPIC_OF_RECORD, partition_of
 from sinks.rows import TABLE_OF_TOPIC
 from sinks.timescale import GROUP, run_timescale
-from tests.helpers.relay import Relay
 from tests.helpers.sinking import (
     MINUTE,
     START,
@@ -31,6 +30,7 @@ from tests.helpers.sinking import (
     sample_records,
     stored_to_end,
 )
+from tests.helpers.wires import wire_before
 
 pytestmark = pytest.mark.services
 PLACE = ("topic_partition", "topic_offset")
@@ -177,15 +177,12 @@ def test_a_database_that_goes_away_is_waited_for(topics, here, quick):
     """Connections cut in the middle, refused for a while, then accepted: every fact is a row once."""
     writer = Writer(topics)
     records = [quote(f"S{n % 60}", n) for n in range(4000)]
-    with (
-        Relay.before(here.database) as relay,
-        sink(quick, replace(here, database=relay.url_like(here.database))) as future,
-    ):
+    with wire_before(here.database) as (wires, url), sink(quick, replace(here, database=url)) as future:
         writer.facts(records[:2000])
         await_true(lambda: len(rows(here.database, "quote")) > 0, "it has begun")
-        relay.cut()
+        wires.set("server", "cut")
         writer.facts(records[2000:])
-        relay.mend()
+        wires.lift("server")
         await_true(lambda: len(rows(here.database, "quote")) > 2000, "it goes on")
         with psycopg.connect(here.database, autocommit=True) as connection:
             connection.execute(

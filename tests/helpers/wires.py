@@ -6,13 +6,16 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
+
+from infra.services.server import free_port
 
 
 class Wires:
     """The proxy's process. ``plan`` has for each wire the port to listen on and the server's port."""
 
     def __init__(self, plan: Mapping[str, tuple[int, int]]) -> None:
-        command = [sys.executable, "-m", "tests.faults.proxy", json.dumps(plan)]
+        command = [sys.executable, "-m", "tests.helpers.proxy", json.dumps(plan)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._answer() == {"ready": True}
 
@@ -49,3 +52,21 @@ class Wires:
         """End the proxy."""
         self._process.kill()
         self._process.wait()
+
+
+@contextmanager
+def wire_before(url: str) -> Iterator[tuple[Wires, str]]:
+    """A wire named ``server`` before the server of a URL, and the URL that goes through it."""
+    port = free_port(set())
+    wires = Wires({"server": (port, urlsplit(url).port or 0)})
+    try:
+        yield wires, at_port(url, port)
+    finally:
+        wires.close()
+
+
+def at_port(url: str, port: int) -> str:
+    """The URL with another port of this machine."""
+    parts = urlsplit(url)
+    user, at, _ = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user}{at}127.0.0.1:{port}").geturl()

@@ -16,11 +16,11 @@ from pathlib import Path
 from bench.recordings.posts import RECORDINGS, SHARED
 from infra.instruments import InstrumentTable, shipped_table
 from infra.names import short_name
-from streams.matching import Matcher
+from streams.matching import LEAST, Matcher
 from streams.rules import CONFIDENCE
 
 from .posts import Labelled, companies, decided, forum_posts, recorded, stocknet
-from .quality import Tally, table_of
+from .quality import THRESHOLDS, Tally, table_of
 from .readings import FORUM, TWEETS
 
 AT = 1_388_534_400_000_000  # the tweets are of 2014
@@ -54,17 +54,24 @@ def judge(posts: list[Labelled], names: dict[str, str], table: InstrumentTable) 
     """Mentions by rule and which of them a cashtag confirms, and the share of decided symbols that were found."""
     matcher, tally = Matcher(table), Tally()
     issuer = {instrument.symbol: short_name(instrument.name) for instrument in table.instruments()}
-    asked = answered = 0
+    surest: list[float] = []
     for post in posts:
         meant = {issuer.get(symbol, symbol) for symbol in post.symbols}
         judged = matcher.judge(post.text, (), AT)
         for mention in (*judged.mentions, *judged.unsure):
             tally.add(mention, post.text, confirmed=issuer.get(mention.symbol, mention.symbol) in meant)
-        got = {issuer.get(mention.symbol, mention.symbol) for mention in judged.mentions}
-        wanted = decided(post, names)
-        asked += len(wanted)
-        answered += sum(issuer.get(symbol, symbol) in got for symbol in wanted)
-    return tally, {"posts": len(posts), "decided": asked, "recall": round(answered / asked, 4)}
+        got: dict[str, float] = defaultdict(float)
+        for mention in judged.mentions:
+            named = issuer.get(mention.symbol, mention.symbol)
+            got[named] = max(got[named], mention.confidence)
+        surest += [got.get(issuer.get(symbol, symbol), 0.0) for symbol in decided(post, names)]
+    recall = {str(least): round(sum(each >= least for each in surest) / len(surest), 4) for least in THRESHOLDS}
+    return tally, {
+        "posts": len(posts),
+        "decided": len(surest),
+        "recall": recall[str(LEAST)],
+        "recall by least confidence": recall,
+    }
 
 
 def count(texts: Iterable[str], table: InstrumentTable) -> Tally:

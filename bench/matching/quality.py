@@ -8,6 +8,9 @@ from schemas.records import PostMention
 from streams.matching import LEAST
 from streams.rules import CONFIDENCE
 
+# Settings of MOODTAPE_MENTION_CONFIDENCE between which another rule falls away.
+THRESHOLDS = (LEAST, 0.77, 0.81, 0.85, 0.9, 0.945)
+
 
 @dataclass(slots=True)
 class Tally:
@@ -49,12 +52,13 @@ def table_of(tally: Tally, readings: Mapping[str, tuple[int, int]]) -> dict[str,
             "stated": CONFIDENCE[rule],
             "observed": None if share is None else round(share, 3),
         }
-    return {"precision": precision(tally, readings), "rules": rules}
+    by_least = {str(least): precision(tally, readings, least) for least in THRESHOLDS}
+    return {"precision": precision(tally, readings, LEAST), "precision by least confidence": by_least, "rules": rules}
 
 
-def precision(tally: Tally, readings: Mapping[str, tuple[int, int]]) -> float | None:
-    """Of the rules that are kept and were read, the share of mentions that are right."""
-    shares = {rule: right_share(tally, rule, readings) for rule, stated in CONFIDENCE.items() if stated >= LEAST}
+def precision(tally: Tally, readings: Mapping[str, tuple[int, int]], least: float) -> float | None:
+    """Of the rules that are sure enough and were read, the share of mentions that are right."""
+    shares = {rule: right_share(tally, rule, readings) for rule, stated in CONFIDENCE.items() if stated >= least}
     known = {rule: share for rule, share in shares.items() if share is not None and tally.found[rule]}
     total = sum(tally.found[rule] for rule in known)
     return round(sum(tally.found[rule] * share for rule, share in known.items()) / total, 4) if total else None

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RECORDING ?=
 MINUTES ?= 60
 # Tests run on so many processes, each with servers of its own; a file stays on one. A process that dies ends the run:
-# xdist gives the rest to another, which may then wait for ever (pytest-dev/pytest-xdist#1327).
+# xdist gives the rest to another, which may then wait for ever (pytest-dev/pytest-xdist#784).
 WORKERS ?= 2
 SPREAD := -n $(WORKERS) --dist loadfile --max-worker-restart 0
 PYTEST := $(VENV)/bin/python -m pytest $(SPREAD)

@@ -27,6 +27,7 @@ from .settings import Settings
 STAGES = ("quotes", "bars", "posts", "moods", "correlations")
 _TIMEOUT_SECONDS = 30.0
 _ANSWER_SECONDS = 10.0
+_DESCRIBE_SECONDS, _TRIES = 5.0, 4
 _SHOWN_DIFFERENCES = 3
 _FACT_BYTES = 1024 * 1024
 # A dead letter is the original and some headers more.
@@ -81,10 +82,8 @@ def diff_topics(bootstrap: str, settings: Settings) -> list[str]:
     Raises:
         ServiceUnavailable: Kafka does not answer.
     """
-    admin = admin_client(bootstrap)
     desired = desired_topics(settings)
-    present = _partition_counts(admin, bootstrap)
-    configs = _configs(admin, [topic.name for topic in desired if topic.name in present])
+    present, configs = _found(bootstrap, [topic.name for topic in desired])
     return [line for topic in desired for line in _differences(topic, present, configs)]
 
 
@@ -158,6 +157,27 @@ def _created(name: str, future: "object") -> None:
             raise ServiceUnavailable(f"kafka did not create {name}: {problem.str()}") from None
 
 
+def _found(bootstrap: str, names: list[str]) -> tuple[dict[str, int], dict[str, dict[str, str]]]:
+    """Partitions of every topic that is there, and the configuration of those that are asked about.
+
+    A client that has met the broker while that had no controller, as after a long pause, waits for one until its
+    request times out and never looks again; so each try is short and has a client of its own.
+
+    Raises:
+        ServiceUnavailable: Kafka does not answer.
+    """
+    tries = 0
+    while True:
+        admin = admin_client(bootstrap)
+        present = _partition_counts(admin, bootstrap)
+        try:
+            return present, _configs(admin, [name for name in names if name in present])
+        except ServiceUnavailable:
+            tries += 1
+            if tries == _TRIES:
+                raise
+
+
 def _partition_counts(admin: AdminClient, bootstrap: str) -> dict[str, int]:
     try:
         metadata = admin.list_topics(timeout=_ANSWER_SECONDS)
@@ -171,7 +191,7 @@ def _configs(admin: AdminClient, names: list[str]) -> dict[str, dict[str, str]]:
         return {}
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
     found = {}
-    for resource, future in admin.describe_configs(resources, request_timeout=_TIMEOUT_SECONDS).items():
+    for resource, future in admin.describe_configs(resources, request_timeout=_DESCRIBE_SECONDS).items():
         try:
             found[resource.name] = {key: entry.value for key, entry in future.result().items()}
         except KafkaException as error:

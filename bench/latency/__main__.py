@@ -59,7 +59,7 @@ def main() -> int:
     with servers() as (settings, endpoints):
         run = measure(settings, endpoints, args)
     rows = [
-        (label + beside, f"{run['rate']:,.0f}", args.commit_ms, *percentiles(run[name + beside]))
+        (label + beside, f"{run['rate' + beside]:,.0f}", args.commit_ms, *percentiles(run[name + beside]))
         for beside in ("", BESIDE)[: 1 + args.replay]
         for name, label in LABELS.items()
     ]
@@ -88,7 +88,7 @@ def measure(settings: Settings, endpoints: Endpoints, args: argparse.Namespace) 
             with pipeline.start(replay_of(args.backlog)) as replaying:
                 beside = timed(feeder, rate, args.seconds, stored, told)
                 replaying.cpu()  # raises where it ended before
-            run |= {name + BESIDE: beside[name] for name in LABELS}
+            run |= {name + BESIDE: beside[name] for name in (*LABELS, "rate")}
             run["missing"] += beside["missing"]
     return run
 
@@ -190,19 +190,22 @@ class Feeder:
             source=quote.source, symbol=quote.symbol, event_time=moment, ingest_time=moment, price=quote.price
         )
         noted = on_delivery(moment, self._timings) if timed else None
-        value, key = self._encode(live), quote.symbol.encode()
-        while True:
-            try:
-                self._producer.produce(RAW_QUOTES, value, key, on_delivery=noted)
-            except BufferError:  # the broker takes less than the rate: what is kept up is less, and is told
-                self._producer.poll(0.1)
-            else:
-                return
+        self._produce(value=self._encode(live), key=quote.symbol.encode(), on_delivery=noted)
 
     def _clock(self) -> None:
         headers = Clock(kind="time", origin=ORIGIN, time=now_micros() - 1_000_000).headers()
         for partition in range(PARTITIONS):
-            self._producer.produce(RAW_QUOTES, None, partition=partition, headers=headers)
+            self._produce(partition=partition, headers=headers)
+
+    def _produce(self, **record: Any) -> None:
+        """Wait where the broker takes less than the rate; what is kept up is told."""
+        while True:
+            try:
+                self._producer.produce(RAW_QUOTES, **record)
+            except BufferError:
+                self._producer.poll(0.1)
+            else:
+                return
 
 
 if __name__ == "__main__":

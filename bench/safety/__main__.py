@@ -72,7 +72,7 @@ def main() -> int:
     args = parser.parse_args()
     flows = list(FLOWS) if args.apart else ["safe", "unsafe"]
     command = f"python -m bench.safety --records {args.records} --rounds {args.rounds}{' --apart' * args.apart}"
-    report = Report("safety", "The price of safety", command)
+    report = Report("safety-apart" if args.apart else "safety", "The price of safety", command)
     runs: list[Run] = []
     text = ""
     for number in range(1, args.rounds + 1):
@@ -148,7 +148,7 @@ def _row(flow: str, some: Sequence[Run], unsafe: Sequence[Run], *, equal: bool) 
         *per_million,
         f"{median(run.kafka_cpu_seconds for run in some):.1f}",
         f"{median(run.database_cpu_seconds for run in some):.1f}",
-        f"{counts}, {'equal in both' if equal else 'DIFFERENT'}",
+        f"{counts}, {'equal in all' if equal else 'DIFFERENT'}",
     )
 
 

@@ -39,8 +39,7 @@ class Untransacted(Transactions):
         beat()
         ends: dict[tuple[str, int], int] = {}
         for item in finished:
-            for output in item.outputs:
-                self._produce(output)
+            self._write(item)
             ends[item.topic, item.owned.partition] = item.end
         if self._producer.flush(FLUSH_SECONDS):
             raise RuntimeError("outputs were not delivered")
@@ -69,7 +68,7 @@ def take_safety_away(without: Container[str]) -> None:
     if "ledger" in without:
         sinks.timescale.Ledger = NoLedger  # type: ignore[assignment,misc]
     if "snapshots" in without:
-        os.environ["MOODTAPE_SNAPSHOT_INTERVAL_SECONDS"] = "1000000"
+        os.environ |= {"MOODTAPE_SNAPSHOT_INTERVAL_SECONDS": "1000000", "MOODTAPE_SNAPSHOT_RECORDS": "1000000000"}
         Pump._snapshot_last = _no_snapshot  # type: ignore[method-assign]
 
 

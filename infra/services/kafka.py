@@ -92,8 +92,8 @@ class KafkaServer:
         """Ask the broker for its cluster's identity and brokers."""
         if not answers(self._entry.port):
             return f"nobody listens on port {self._entry.port}"
-        # One client for all the asking: librdkafka has been seen to abort the process when clients that are still
-        # connecting are made and dropped again and again (confluentinc/librdkafka#3608).
+        # One client for all the asking: where many are made and dropped while they connect, librdkafka has been seen
+        # to abort the process (as in karafka/rdkafka-ruby#273).
         self._admin = self._admin or admin_client(f"{LOOPBACK}:{self._entry.port}")
         try:
             cluster = self._admin.describe_cluster(request_timeout=_ASK_SECONDS).result()

@@ -239,9 +239,10 @@ def tell_all(figures: Sequence[Figure]) -> Iterator[tuple[CorrelationKey, Correl
         change = _filled([f.window.change for f in same_width], width)
         for pair, x, y in (("MOOD_RETURN", mood, change), ("BUZZ_VOLATILITY", buzz, np.abs(change))):
             for figure, both in zip(same_width, tell(x, y, REACH[width]), strict=True):
+                known = figure.known_time
                 for method, told in zip(METHODS, both, strict=True):
                     key = (figure.symbol, figure.interval, width, figure.end, pair, method)
-                    yield key, Correlated(figure.known_time, told)
+                    yield key, Correlated(known, told)
 
 
 def _filled(rows: Sequence[Floats], width: int) -> Floats:

@@ -70,9 +70,9 @@ class _Way:
         """The window of this many bars, if there is a mention in it."""
         return self._figures.get(width)
 
-    def tell(self, key: CorrelationKey) -> Correlated:
-        """One of its correlations."""
-        return self._told[key]
+    def tell(self, key: CorrelationKey) -> Correlated | None:
+        """One of its correlations; None where there is none of that pair and method."""
+        return self._told.get(key)
 
 
 class CorrelationsAgain:
@@ -204,7 +204,7 @@ class CorrelationsAgain:
             self._tell()
 
     def _tell(self) -> None:
-        ready, self._ready = self._ready, []
+        ready, self._ready, self._asked = self._ready, [], None
         sure = {figure[:4]: is_sure for figure, is_sure in ready}
         for key, told in tell_all([figure for figure, _ in ready]):
             symbol, interval, width, end, *_ = key
@@ -248,7 +248,8 @@ class CorrelationsAgain:
         if figure is None or record is None:
             return figure is None and record is None
         # Most ways are out by what they had to wait for, which costs a hundredth of their figures.
-        return self._matching.may_know(figure.known_time, record) and not self._matching.names(way.tell(key), record)
+        told = way.tell(key) if self._matching.may_know(figure.known_time, record) else None
+        return told is not None and not self._matching.names(told, record)
 
 
 def _key(record: Correlation) -> CorrelationKey:

@@ -59,11 +59,14 @@ class Growth:
         return "\n".join("| " + " | ".join(row) + " |" for row in (heads, ["---"] * len(heads), *cells))
 
     def complaints(self) -> list[str]:
-        """Processes that grow."""
+        """Processes that grow, or a run too short to tell."""
+        judged = [row for row in self.table() if row[-1] >= LEAST_MINUTES]
+        if not judged:
+            return [f"growth was not judged: no process had {LEAST_MINUTES:g} warm minutes"]
         return [
             f"{name} gains {megabytes:.0f} MB and {files:.0f} files an hour"
-            for name, _, megabytes, files, minutes in self.table()
-            if minutes >= LEAST_MINUTES and (megabytes > MOST_MEGABYTES_AN_HOUR or files > MOST_FILES_AN_HOUR)
+            for name, _, megabytes, files, _ in judged
+            if megabytes > MOST_MEGABYTES_AN_HOUR or files > MOST_FILES_AN_HOUR
         ]
 
 

@@ -57,8 +57,10 @@ class Wires:
 @contextmanager
 def wire_before(url: str) -> Iterator[tuple[Wires, str]]:
     """A wire named ``server`` before the server of a URL, and the URL that goes through it."""
-    port = free_port(set())
-    wires = Wires({"server": (port, urlsplit(url).port or 0)})
+    server, port = urlsplit(url), free_port(set())
+    assert server.hostname in ("127.0.0.1", "localhost")
+    assert server.port is not None
+    wires = Wires({"server": (port, server.port)})
     try:
         yield wires, at_port(url, port)
     finally:

@@ -53,11 +53,10 @@ def test_the_api_outlives_its_database(database: str, settings: Settings, rows: 
             return client.get("/api/v1/stocks/TSLA/quote")
 
         assert (quote().status_code, client.get("/readyz").status_code) == (200, 200)
-        wires.set("server", "cut")
-        away = quote()
-        unready = client.get("/readyz")
-        alive = client.get("/livez")
-        wires.lift("server")
+        with wires.rule("server", "cut"):
+            away = quote()
+            unready = client.get("/readyz")
+            alive = client.get("/livez")
         until(lambda: client.get("/readyz").status_code == 200)
         back = quote()
 

@@ -81,12 +81,11 @@ def test_a_server_that_goes_away_is_waited_for(topics, endpoints, held, settings
     with wire_before(cache) as (wires, url), running(run_latest, settings, replace(endpoints, redis=url)):
         writer.facts([quote("TSLA", 1)])
         await_true(lambda: held.exists("quote:TSLA"), "the first fact is written")
-        wires.set("server", "cut")
-        writer.facts([quote("TSLA", 2), quote("GME", 2)])
-        with writer.transaction():
-            old = Sentiment(symbol="TSLA", interval=60, start=START, event_time=START + MINUTE)
-            writer.put(SENTIMENT, partition_of("TSLA"), b"TSLA", codec_for(SENTIMENT).encode(old))
-        wires.lift("server")
+        with wires.rule("server", "cut"):
+            writer.facts([quote("TSLA", 2), quote("GME", 2)])
+            with writer.transaction():
+                old = Sentiment(symbol="TSLA", interval=60, start=START, event_time=START + MINUTE)
+                writer.put(SENTIMENT, partition_of("TSLA"), b"TSLA", codec_for(SENTIMENT).encode(old))
         await_true(lambda: drained(topics), "the rest is written")
     assert held.hget("quote:TSLA", "event_time") == str(START + 2 * MINUTE)
     assert held.exists("quote:GME", "sentiment:TSLA:60") == 2

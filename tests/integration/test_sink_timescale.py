@@ -180,9 +180,8 @@ def test_a_database_that_goes_away_is_waited_for(topics, here, quick):
     with wire_before(here.database) as (wires, url), sink(quick, replace(here, database=url)) as future:
         writer.facts(records[:2000])
         await_true(lambda: len(rows(here.database, "quote")) > 0, "it has begun")
-        wires.set("server", "cut")
-        writer.facts(records[2000:])
-        wires.lift("server")
+        with wires.rule("server", "cut"):
+            writer.facts(records[2000:])
         await_true(lambda: len(rows(here.database, "quote")) > 2000, "it goes on")
         with psycopg.connect(here.database, autocommit=True) as connection:
             connection.execute(

@@ -83,7 +83,7 @@ def test_a_cut_resets_until_it_is_lifted(wired: tuple[Wires, int]) -> None:
         with wires.rule("server", "cut"):
             with pytest.raises(ConnectionResetError):
                 ask(client, b"b")
-            with connect(port) as new, pytest.raises(ConnectionResetError):
+            with pytest.raises(ConnectionResetError), connect(port) as new:
                 ask(new, b"c")
     with connect(port) as client:
         assert ask(client, b"d") == b"d"
@@ -117,11 +117,10 @@ def test_a_black_hole_delivers_when_it_heals(wired: tuple[Wires, int], toward: s
 def test_one_answer_is_lost_after_the_request_was_served(wired: tuple[Wires, int]) -> None:
     """The named request reaches the server and its answer does not come back; others are untouched."""
     wires, port = wired
-    with connect(port) as other, connect(port) as client:
-        with wires.rule("server", "after", text="COMMIT", times=1):
-            assert ask(client, b"BEGIN") == b"BEGIN"
-            with pytest.raises(ConnectionResetError):
-                ask(client, b"COMMIT")
+    with connect(port) as other, connect(port) as client, wires.rule("server", "after", text="COMMIT", times=1):
+        assert ask(client, b"BEGIN") == b"BEGIN"
+        with pytest.raises(ConnectionResetError):
+            ask(client, b"COMMIT")
         assert ask(other, b"COMMIT") == b"COMMIT"
 
 

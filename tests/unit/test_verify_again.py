@@ -92,6 +92,17 @@ def test_a_figure_too_few_or_too_many_is_found(
         assert counts == {"missing": 0, "extra": 0, trouble: PARTITIONS}, edge.problems
 
 
+@pytest.mark.parametrize("name", ["pair", "method"])
+def test_a_correlation_of_an_unknown_kind_is_one_too_many(worlds: Sequence[World], name: str) -> None:
+    """A kind that a later schema may have is none of ours: it is told, and the one whose place it has is missing."""
+
+    def alter(log: list[Fact]) -> list[Fact]:
+        return [log[0]._replace(record=replace(log[0].record, **{name: "UNKNOWN"})), *log[1:]]
+
+    edge = verdict(worlds[0], CORRELATIONS, tamper=alter)
+    assert (edge.extra, edge.missing, edge.altered) == (PARTITIONS, PARTITIONS, 0), edge.problems
+
+
 UNSEEN = {"symbol", "interval", "start", "window", "pair", "method", "revision", "indicators", "method_version"}
 
 

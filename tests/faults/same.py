@@ -15,11 +15,13 @@ from infra.topics import create_topics
 from schemas.topics import RAW_TOPICS
 from tests.helpers.playing import NOT_COMPARED, TABLES, rows_of
 
-from .world import Setting, World
+from .world import DRAIN_SECONDS, Setting, World
 
 # A dead letter names the place of its original, which is another one in a copy; the account has looked at them.
 COMPARED = tuple(table for table in TABLES if table != "dead_letter")
 LOGICAL_KEY = ("symbol", "interval", "start")
+# Facts a second through a whole pipeline, on a machine with little to spare.
+LEAST_RATE = 200.0
 AS_KNOWN = ("revision", "known_time", "buzz_z")
 
 
@@ -58,7 +60,7 @@ def same_undisturbed(world: World) -> list[str]:
     finally:
         stop_services(settings)
     with World(folder / "data", world.seed, Setting.UNFED, inside=world.inside) as plain:
-        plain.drain()
+        plain.drain(max(DRAIN_SECONDS, world.ledger.facts.total() / LEAST_RATE))
         return list(differences(world.endpoints.database, plain.endpoints.database, came_late="late" in world.notes))
 
 

@@ -278,14 +278,14 @@ class World:
             pid = self.signal(name, signal.SIGTERM)
             wait_for(lambda name=name, pid=pid: self.pids().get(name, pid) != pid, f"{name} is back", START_SECONDS)  # type: ignore[misc]
 
-    def drain(self) -> None:
-        """Pause the feeders and wait until everything stands at the ends of the logs."""
+    def drain(self, most: float = DRAIN_SECONDS) -> None:
+        """Pause the feeders and wait, so many seconds at most, until everything stands at the ends of the logs."""
         for feeder in self.feeders:
             if feeder.is_alive():
                 feeder.pause()
-        deadline = time.monotonic() + DRAIN_SECONDS
+        deadline = time.monotonic() + most
         while not self._drained():
-            assert time.monotonic() < deadline, f"not drained after {DRAIN_SECONDS:.0f} s: {self._behind()}"
+            assert time.monotonic() < deadline, f"not drained after {most:.0f} s: {self._behind()}"
 
     def _drained(self) -> bool:
         try:

@@ -83,7 +83,7 @@ bench-%: setup ## Run a measurement (minutes); results go to bench/results.
 	@$(BIN)/python -m bench.$*
 
 lock: setup ## Pin the newest versions again.
-	@$(UV) pip compile pyproject.toml --extra embedded --extra onnx --extra dev --universal --generate-hashes --no-header --no-annotate --upgrade -q -o requirements.lock
+	@$(UV) pip compile pyproject.toml --extra embedded --extra compact --extra dev --universal --generate-hashes --no-header --no-annotate --upgrade -q -o requirements.lock
 	@$(UV) pip compile pyproject.toml --extra finbert --extra export -c requirements.lock --universal --generate-hashes --no-header --no-annotate --upgrade -q -o requirements-finbert.lock
 	@$(UV) pip compile --group bench --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade -q -o requirements-bench.lock
 

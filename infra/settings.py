@@ -4,6 +4,7 @@ Every setting is read from the environment (``MOODTAPE_*``) or from ``moodtape.t
 the environment wins. ``moodtape doctor`` prints them without secrets.
 """
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -50,7 +51,7 @@ class Settings(BaseSettings):
 
     scorer: str = Field(
         "auto",
-        description="auto, light, lexicon, onnx:FOLDER, transformers:FOLDER-OR-NAME, cascade:ONE-OF-THE-LAST-TWO.",
+        description="auto, light, lexicon, or [cascade:] compact, onnx:FOLDER, transformers:FOLDER-OR-NAME.",
     )
     cascade_confidence: float = Field(
         0.8, ge=0, le=1, description="A cascade asks the larger model where the light one is less sure than this."
@@ -123,3 +124,10 @@ def load_settings(**overrides: object) -> Settings:
     except ValueError as error:
         raise UserError(f"moodtape.toml: {error}") from None
     return settings.model_copy(update={"data_dir": settings.data_dir.expanduser().resolve()})
+
+
+def cache_dir(settings: Settings) -> Path:
+    """Where downloads are kept: the setting, else ``$XDG_CACHE_HOME/moodtape``, else ``~/.cache/moodtape``."""
+    if settings.cache_dir is not None:
+        return settings.cache_dir.expanduser().resolve()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "moodtape"

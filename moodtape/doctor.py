@@ -14,9 +14,8 @@ from infra.endpoints import Endpoints, external_urls, find_endpoints
 from infra.errors import MoodtapeError, ServiceUnavailable, UserError
 from infra.migrate import require_schema
 from infra.services import services_status
-from infra.services.jars import cache_dir
 from infra.services.java import find_java
-from infra.settings import Settings
+from infra.settings import Settings, cache_dir
 from infra.topics import diff_topics
 
 LEAST_PYTHON = (3, 11)

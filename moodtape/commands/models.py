@@ -28,10 +28,11 @@ models.add_command(export_model)
 def list_models(call: Invocation) -> None:
     """Show the scorers, whether they can run here, and which one the settings choose."""
     compact = onnx_installed() and onnx_file(compact_folder(call.settings)) is not None
+    pull = "moodtape models pull compact" if onnx_installed() else "pip install moodtape[compact]"
     rows = [
         {"scorer": "light", "runs": True, "needs": None},
         {"scorer": "lexicon", "runs": True, "needs": None},
-        {"scorer": "compact", "runs": compact, "needs": "moodtape models pull compact"},
+        {"scorer": "compact", "runs": compact, "needs": pull},
         {"scorer": "onnx:FOLDER", "runs": onnx_installed(), "needs": "pip install moodtape[onnx]"},
         {"scorer": "transformers:MODEL", "runs": torch_installed(), "needs": "pip install moodtape[finbert]"},
     ]
@@ -49,7 +50,7 @@ def list_models(call: Invocation) -> None:
     metavar="NAME|FILE.csv",
     help=f"A CSV file with a text and a label column, or one of {', '.join(PUBLIC)} in the folder MOODTAPE_SETS_DIR.",
 )
-@click.option("--scorer", help="Measure this one: light, lexicon, compact, onnx:FOLDER, transformers:MODEL.")
+@click.option("--scorer", help="Measure this one, named as in MOODTAPE_SCORER; unset = what the settings choose.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first so many rows.")
 @common
 def evaluate(call: Invocation, name: str, scorer: str | None, limit: int | None) -> None:

@@ -70,8 +70,9 @@ def _loaded(name: str, settings: Settings) -> Scorer:
     kind, _, model = name.partition(":")
     if kind == "compact":
         folder = compact_folder(settings)
-        if onnx_installed() and onnx_file(folder) is None:
-            raise UserError("the compact model is not here; run: moodtape models pull compact")
+        if onnx_file(folder) is None:
+            needed = "" if onnx_installed() else "pip install moodtape[compact], then "
+            raise UserError(f"the compact model is not here; run: {needed}moodtape models pull compact")
         return OnnxScorer(folder)
     if kind == "onnx":
         return OnnxScorer(Path(model))

@@ -2,13 +2,14 @@
 
 import argparse
 import json
+import math
 import signal
 import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -116,11 +117,11 @@ def soak(minutes: float, seed: int, out: Path, page: Path | None, samples: Path 
                 time.sleep(SAMPLE_SECONDS)
         facts, grown = world.ledger.facts.total(), growth.markdown()
         print(grown, flush=True)
-        if samples is not None:
-            growth.save(samples)
         problems = [*_finished(world), *growth.complaints()]
     results.append(_total(results, seed, f"{facts:,} facts, {len(results)} faults in {minutes:g} minutes", problems))
     save(out, results)
+    if samples is not None:
+        growth.save(samples)
     print(markdown(results))
     if page is not None:
         text = f"{grown}\n\n{markdown(results)}"
@@ -132,9 +133,18 @@ def soak(minutes: float, seed: int, out: Path, page: Path | None, samples: Path 
 
 
 def _total(results: Sequence[Result], seed: int, done: str, problems: Sequence[str]) -> Result:
-    """The soak's own line, with the recovery that came nearest to its goal, or went farthest beyond."""
-    worst = max(results, key=lambda result: (result.recovery or 0.0) - result.goal)
-    return replace(worst, case="soak", seed=seed, lag=0, done=done, problem="; ".join(problems))
+    """The soak's own line, with the recovery that came nearest to its goal, or went farthest beyond, or never came."""
+    worst = max(results, key=lambda result: math.inf if result.recovery is None else result.recovery - result.goal)
+    return Result(
+        case="soak",
+        seed=seed,
+        lost=sum(result.lost for result in results),
+        twice=sum(result.twice for result in results),
+        recovery=worst.recovery,
+        goal=worst.goal,
+        done=done,
+        problem="; ".join(problems),
+    )
 
 
 def _page(minutes: float, seed: int, text: str) -> str:

@@ -1,6 +1,7 @@
 """The compact model for real: its base from the package index, our part, and what both say together."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from streams.scoring.evaluate import evaluate_scorer
 from streams.scoring.sets import labelled
 
 ROWS = 600
+GRAPH = "99326d724effb52d49942043541455512707e5aaa28c9c408de6848525d33e7b"
+"""Of base and part on every machine; another part, graph or serialisation is another model version."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -30,7 +33,7 @@ def test_it_is_where_the_scorer_looks(pulled: Path) -> None:
     before = {path.name: path.read_bytes() for path in pulled.iterdir()}
     assert CliRunner().invoke(models, ["pull", "compact"]).exit_code == 0
     assert {path.name: path.read_bytes() for path in pulled.iterdir()} == before
-    assert sum(map(len, before.values())) < 30_000_000
+    assert sha256(before["model.int8.onnx"]).hexdigest() == GRAPH
     listed = json.loads(CliRunner().invoke(models, ["list", "--json"]).stdout)["scorers"]
     assert [row["runs"] for row in listed if row["scorer"] == "compact"] == [True]
 
@@ -59,4 +62,4 @@ def test_it_keeps_its_figures_on_texts_it_never_saw(shared: Path) -> None:
     compact = evaluate_scorer(make_scorer(Settings(scorer="compact")), some)
     light = evaluate_scorer(make_scorer(Settings(scorer="light")), some)
     assert compact.accuracy > light.accuracy
-    assert compact.accuracy >= 0.70
+    assert compact.accuracy >= 0.75

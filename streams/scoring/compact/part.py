@@ -78,7 +78,15 @@ def unpack(content: bytes) -> Part:
         raise ValueError(f"not our part of the compact model: {error!r}") from None
 
 
-def shipped() -> tuple[Part, str]:
-    """The part that comes with the package, and the first 12 hexadecimal digits of its SHA-256."""
-    content = resources.files(__package__).joinpath("part.npz").read_bytes()
-    return unpack(content), hashlib.sha256(content).hexdigest()[:12]
+def shipped() -> Part:
+    """The part that comes with the package."""
+    return unpack(_content())
+
+
+def part_digest() -> str:
+    """First 12 hexadecimal digits of the SHA-256 of the part that comes with the package."""
+    return hashlib.sha256(_content()).hexdigest()[:12]
+
+
+def _content() -> bytes:
+    return resources.files(__package__).joinpath("part.npz").read_bytes()

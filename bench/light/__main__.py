@@ -4,8 +4,8 @@
 about the other), and those of the entities of SEntFiN's headlines that name several; the file of a teacher that did not
 see that fold belongs to it. ``train`` fits on all rows with the file of the teacher that ships and writes
 ``streams/scoring/light/weights.npz``; what it needs of ``held`` it works out again. Teachers are compact models, whose
-files ``python -m bench.compact teach`` writes. ``speed`` scores posts beside the lexicon and VADER, in alternating
-rounds, by CPU time.
+files ``python -m bench.compact teach`` writes. ``speed`` scores posts beside the lexicon, VADER and the compact
+model if it was pulled, in alternating rounds, by CPU time.
 """
 
 import time
@@ -14,11 +14,14 @@ from pathlib import Path
 
 import click
 
-from infra.settings import load_settings
+from infra.settings import Settings, load_settings
 from streams.scoring.cache import plain_text
+from streams.scoring.choose import make_scorer
+from streams.scoring.compact import compact_folder
 from streams.scoring.lexicon import LexiconScorer
 from streams.scoring.light import LightScorer
 from streams.scoring.light.weights import pack
+from streams.scoring.onnx import onnx_file
 from streams.scoring.sets import labelled
 from streams.scoring.vader import vader_labels
 
@@ -96,6 +99,8 @@ def speed() -> None:
     vader = vader_labels()
     if vader is not None:
         scorers["VADER"] = vader
+    if onnx_file(compact_folder(load_settings())) is not None:
+        scorers["compact"] = make_scorer(Settings(scorer="compact")).score
     best = dict.fromkeys(scorers, float("inf"))
     for _ in range(SPEED_ROUNDS):
         for name, score in scorers.items():

@@ -1,5 +1,6 @@
 """Files that are replaced whole: a reader sees the old content or the new, never half of one."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -16,3 +17,12 @@ def write_whole(path: Path, text: str, *, private: bool = False) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
+
+
+def has_sha256(path: Path, digest: str) -> bool:
+    """Whether a file can be read and has this SHA-256, in hexadecimal."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == digest
+    except OSError:
+        return False

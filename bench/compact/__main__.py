@@ -11,7 +11,8 @@ what ships takes a text with a link to be like ``twitter``'s with links, and any
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,21 +22,21 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from bench.light.held import common_of
+from bench.light.held import common_of, temperature
 from bench.light.sets import FOLDS, Texts, made_up, training_sets, unlabelled
 from infra.settings import load_settings
 from streams.scoring.cache import plain_text
-from streams.scoring.compact.base import Base, read_base
+from streams.scoring.compact.base import Base, Floats, read_base
 from streams.scoring.compact.graph import LINKS
 from streams.scoring.compact.part import Part, pack, unpack
 from streams.scoring.compact.pull import write_model
 from streams.scoring.evaluate import evaluate_scorer
-from streams.scoring.onnx import OnnxScorer
-from streams.scoring.scorer import LABELS, MAX_TOKENS, Scorer
+from streams.scoring.onnx import OnnxScorer, limited
+from streams.scoring.scorer import LABELS, Scorer
 from streams.scoring.sets import Labelled, labelled
 
-from .learn import learned, temperature
-from .net import Floats, Net, logits
+from .learn import learned
+from .net import Net, logits
 
 PART = Path(__file__).resolve().parents[2] / "streams/scoring/compact/part.npz"
 AWAY = ("phrasebank", "fiqa-headlines", "fiqa-posts", "stockemotions", "vader-tweets")
@@ -51,9 +52,7 @@ class Reader:
     """Texts as the ids that the scorer would give the model."""
 
     def __init__(self, base: Base) -> None:
-        self._tokenizer = Tokenizer.from_str(base.tokenizer.decode())
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(MAX_TOKENS)
+        self._tokenizer = limited(Tokenizer.from_str(base.tokenizer.decode()))
         self._links = {self._tokenizer.token_to_id(word) for word in LINKS}
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
@@ -90,7 +89,7 @@ def fold(wheel: Path, fold: int, out: Path) -> None:
     seen = [one.rows(one.folds != fold) for one in sets]
     net = _learned(base, _lesson(reader, [*seen, made_up()]))
     held = _lesson(reader, [one.rows(one.folds == fold) for one in sets])
-    warmth = temperature(logits(net, held.ids), held.shares, held.common)
+    warmth = temperature(logits(net, held.ids), held.shares, held.common, np.ones(len(held.ids)))
     click.echo(f"temperature {warmth:.3f}")
     part = net.part(warmth, *common_shares(reader, seen))
     out.write_bytes(pack(part))
@@ -131,9 +130,7 @@ def teach(wheel: Path, file: Path, out: Path) -> None:
     base, part = read_base(wheel), unpack(file.read_bytes())
     plain, _ = common_shares(Reader(base), training_sets(load_settings().sets_dir))
     free = replace(part, bias=part.bias - plain, linked=np.zeros(3))
-    with TemporaryDirectory() as room, out.open("w", encoding="utf-8") as lines:
-        write_model(base, free, Path(room) / "compact")
-        scorer = OnnxScorer(Path(room) / "compact")
+    with _scorer(base, free) as scorer, out.open("w", encoding="utf-8") as lines:
         for text in unlabelled(load_settings().sets_dir):
             score = scorer.score(text)
             lines.write(json.dumps([text, [score.positive, score.negative, score.neutral]]) + "\n")
@@ -142,9 +139,7 @@ def teach(wheel: Path, file: Path, out: Path) -> None:
 def _show(base: Base, part: Part, fold: int | None) -> None:
     """Figures as the pipeline would have them: by the int8 graph, each text alone."""
     folder = load_settings().sets_dir
-    with TemporaryDirectory() as room:
-        write_model(base, part, Path(room) / "compact")
-        scorer = OnnxScorer(Path(room) / "compact")
+    with _scorer(base, part) as scorer:
         if fold is not None:
             for one in training_sets(folder):
                 held = one.rows((one.folds == fold) & one.single)
@@ -152,6 +147,14 @@ def _show(base: Base, part: Part, fold: int | None) -> None:
                 click.echo(_figures(f"{one.name}, fold {fold}", scorer, rows))
         for name in AWAY:
             click.echo(_figures(name, scorer, labelled(name, folder)))
+
+
+@contextmanager
+def _scorer(base: Base, part: Part) -> Iterator[OnnxScorer]:
+    """What the pipeline would score by, were this the part that ships."""
+    with TemporaryDirectory() as room:
+        write_model(base, part, Path(room) / "compact")
+        yield OnnxScorer(Path(room) / "compact")
 
 
 def _figures(name: str, scorer: Scorer, rows: Sequence[Labelled]) -> str:

@@ -1,18 +1,15 @@
 """How the compact model learns: cross entropy with the labels' shares, AdamW, a rate that rises and falls in a line."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 from torch import nn
 
-from streams.scoring.compact.base import Base
+from streams.scoring.compact.base import Base, Floats
 
-from .net import Floats, Net, padded
+from .net import Net, padded
 
 EPOCHS, RATE, RISE, DECAY, STEEPEST = 3, 1e-3, 0.06, 0.01, 1.0
 BATCH, POOL, TOLD_EVERY, SEED = 32, 40, 200, 1
@@ -64,12 +61,3 @@ def _batches(lengths: Sequence[int], random: np.random.Generator) -> Iterator[np
         pool = pool[np.argsort(known[pool], kind="stable")]
         batches += [pool[at : at + BATCH] for at in range(0, len(pool), BATCH)]
     yield from (batches[place] for place in random.permutation(len(batches)))
-
-
-def temperature(logits: Floats, shares: Floats, common: Floats) -> float:
-    """What to divide logits by for the best log-likelihood of texts that the net did not see."""
-
-    def loss(log_temperature: float) -> float:
-        return -float((shares * log_softmax(logits / math.exp(log_temperature) + common, axis=1)).sum())
-
-    return math.exp(minimize_scalar(loss, bounds=(-2, 2), method="bounded").x)

@@ -8,20 +8,17 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors.torch import load
 from torch import nn
 from transformers import BertConfig, BertModel
 
-from streams.scoring.compact.base import Base
+from streams.scoring.compact.base import Base, Floats
 from streams.scoring.compact.part import MATRICES, Part
 
 RANK, GAIN, DROPOUT = 16, 2.0, 0.1
 CLASSES = 3
 LOOK = 64
-
-Floats = npt.NDArray[np.float64]
 
 
 class Changed(nn.Module):

@@ -50,17 +50,13 @@ class Study:
 
     Attributes:
         sets: the labelled sets.
-        aids: what is learned from besides.
-        choice: of the fit.
         model: one that did not see the held-back fold.
         temperature: what to divide logits by for the best log-likelihood of the held-back rows.
-        away: of each set, logits of its rows by a model of the other set, without aids.
+        away: of each set, logits of its rows by a model of the other set alone.
         common: logarithm of how common the labels are taken to be, with a link (True) and without (False).
     """
 
     sets: Sequence[Material]
-    aids: Sequence[Material]
-    choice: Choice
     model: Model
     temperature: float
     away: Sequence[Floats]
@@ -87,11 +83,16 @@ def study(sets: Sequence[Material], aids: Sequence[Material], choice: Choice) ->
     """Fit all models that the figures need: one without the held-back fold, and one a set."""
     model = fitted([*(one.seen for one in sets), *aids], choice)
     held = [one.held for one in sets]
-    warmth = _temperature(held, [one.common[one.texts.folds == HELD] for one in sets], model)
+    warmth = temperature(
+        np.concatenate([model.logits(one.rows) for one in held]),
+        np.concatenate([one.texts.shares for one in held]),
+        np.concatenate([one.common[one.texts.folds == HELD] for one in sets]),
+        np.concatenate([np.full(len(one.texts.texts), 1 / len(one.texts.texts)) for one in held]),
+    )
     away = [fitted([sets[1 - place]], choice).logits(one.rows) for place, one in enumerate(sets)]
     linked = sets[0].common[sets[0].rows.links][0]
     neutral = _EQUAL - np.eye(CLASSES)[NEUTRAL] * _offset(sets, [logits / warmth for logits in away])
-    return Study(sets, aids, choice, model, warmth, away, {True: linked, False: neutral})
+    return Study(sets, model, warmth, away, {True: linked, False: neutral})
 
 
 def fitted(material: Sequence[Material], choice: Choice) -> Model:
@@ -113,13 +114,18 @@ def common_of(one: Texts, links: npt.NDArray[np.bool_]) -> Floats:
     return common
 
 
-def _temperature(held: Sequence[Material], common: Sequence[Floats], model: Model) -> float:
-    shares = np.concatenate([one.texts.shares for one in held])
-    weight = np.concatenate([np.full(len(one.texts.texts), 1 / len(one.texts.texts)) for one in held])[:, None]
-    logits, given = np.concatenate([model.logits(one.rows) for one in held]), np.concatenate(common)
+def temperature(logits: Floats, shares: Floats, common: Floats, weight: Floats) -> float:
+    """What to divide logits (n, 3) by for the best log-likelihood of rows that a model did not see.
+
+    Args:
+        logits: what the model says.
+        shares: of the labels (n, 3).
+        common: logarithm of how common each label is where the row comes from (n, 3).
+        weight: of each row (n).
+    """
 
     def loss(log_temperature: float) -> float:
-        return -float((weight * shares * log_softmax(logits / np.exp(log_temperature) + given)).sum())
+        return -float((weight[:, None] * shares * log_softmax(logits / np.exp(log_temperature) + common)).sum())
 
     return float(np.exp(minimize_scalar(loss, bounds=(-2, 2), method="bounded").x))
 

@@ -83,6 +83,10 @@ class Writer:
         small = self._random.choice((1, 10, 100)) * self._random.uniform(0.4, 9)
         return round(small * self._random.uniform(1.03, 1.9), 1), round(small, 1)
 
+    def scene(self) -> tuple[str, str, str, str]:
+        """A company, goods, a place, and an amount."""
+        return self.firm(), self.one(_GOODS), self.one(_PLACES), self.one(_UNITS).format(self.two()[0])
+
     def many(self) -> str:
         """A whole number of people or things."""
         return f"{self._random.randrange(10, 2000, 10):,}"
@@ -123,8 +127,7 @@ def _compared(writer: Writer) -> Sentence:
 
 
 def _good(writer: Writer) -> Sentence:
-    firm, goods, place = writer.firm(), writer.one(_GOODS), writer.one(_PLACES)
-    worth = writer.one(_UNITS).format(writer.two()[0])
+    firm, goods, place, worth = writer.scene()
     return writer.one((
         f"{firm} has won an order worth {worth} to supply {goods} to {place} .",
         f"{firm} has received an order for {goods} from a customer in {place} .",
@@ -145,8 +148,7 @@ def _good(writer: Writer) -> Sentence:
 
 
 def _bad(writer: Writer) -> Sentence:
-    firm, goods, place = writer.firm(), writer.one(_GOODS), writer.one(_PLACES)
-    worth = writer.one(_UNITS).format(writer.two()[0])
+    firm, goods, place, worth = writer.scene()
     return writer.one((
         f"{firm} will lay off {writer.many()} people in {place} .",
         f"{firm} starts talks with employees to cut {writer.many()} jobs because demand for {goods} is weak .",
@@ -166,8 +168,8 @@ def _bad(writer: Writer) -> Sentence:
 
 
 def _plain(writer: Writer) -> Sentence:
-    firm, goods, place = writer.firm(), writer.one(_GOODS), writer.one(_PLACES)
-    worth, span = writer.one(_UNITS).format(writer.two()[0]), writer.year(writer.one(_SPANS))
+    firm, goods, place, worth = writer.scene()
+    span = writer.year(writer.one(_SPANS))
     return writer.one((
         f"{firm} makes {goods} and has its head office in {place} .",
         f"{firm} employs {writer.many()} people in {place} .",

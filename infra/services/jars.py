@@ -1,6 +1,5 @@
 """Kafka's jars: named and hashed by ``kafka.lock.json``, fetched once into the user's cache."""
 
-import hashlib
 import json
 import logging
 import threading
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import ServiceUnavailable
+from infra.files import has_sha256
 from infra.ledger import file_lock
 from infra.settings import Settings, cache_dir
 
@@ -46,7 +46,7 @@ def fetched_jars(jars: Sequence[tuple[str, str]], settings: Settings, note: Note
     with file_lock(folder / ".lock"):
         wanted = [(coordinate, digest, _path(folder, coordinate)) for coordinate, digest in jars]
         with ThreadPoolExecutor(_THREADS) as pool:
-            whole = list(pool.map(lambda jar: _is_whole(jar[2], jar[1]), wanted))
+            whole = list(pool.map(lambda jar: has_sha256(jar[2], jar[1]), wanted))
         missing = [(jar[0], jar[1]) for jar, good in zip(wanted, whole, strict=True) if not good]
         if missing:
             _fetch_all(_context(folder, settings), folder, missing, note)
@@ -56,14 +56,6 @@ def fetched_jars(jars: Sequence[tuple[str, str]], settings: Settings, note: Note
 def _path(folder: Path, coordinate: str) -> Path:
     group, artifact, version = coordinate.split(":")
     return folder.joinpath(*group.split("."), artifact, version, f"{artifact}-{version}.jar")
-
-
-def _is_whole(path: Path, digest: str) -> bool:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == digest
-    except OSError:
-        return False
 
 
 def _context(folder: Path, settings: Settings) -> Any:
@@ -104,7 +96,7 @@ def _fetch(context: Any, folder: Path, coordinate: str, digest: str, stop: threa
         except (unreachable, RuntimeError) as error:
             problem = str(error) or type(error).__name__
             continue
-        if _is_whole(path, digest):
+        if has_sha256(path, digest):
             return path.stat().st_size
         problem = "what came has another SHA-256 than the one locked"
     path.unlink(missing_ok=True)

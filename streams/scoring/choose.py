@@ -36,10 +36,9 @@ def chosen(settings: Settings) -> str:
     Raises:
         UserError: the setting is none of these.
     """
-    kind, _, model = settings.scorer.removeprefix("cascade:").partition(":")
-    if kind in ("onnx", "transformers") and model:
-        return settings.scorer
-    if settings.scorer in ("light", "lexicon", "compact", "cascade:compact"):
+    larger = settings.scorer.removeprefix("cascade:")
+    kind, _, model = larger.partition(":")
+    if larger == "compact" or (kind in ("onnx", "transformers") and model) or settings.scorer in ("light", "lexicon"):
         return settings.scorer
     if settings.scorer != "auto":
         raise UserError(

@@ -93,7 +93,11 @@ def _tokenizer(folder: Path) -> Any:
 
     path = folder / "tokenizer.json"
     _part(path, "model")
-    tokenizer = Tokenizer.from_file(str(path))
+    return limited(Tokenizer.from_file(str(path)))
+
+
+def limited(tokenizer: Any) -> Any:
+    """A tokenizer set to what a scorer reads of a text: its first 64 tokens, without padding."""
     tokenizer.no_padding()
     tokenizer.enable_truncation(MAX_TOKENS)
     return tokenizer

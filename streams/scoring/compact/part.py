@@ -16,7 +16,9 @@ from importlib import resources
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from ..archive import zipped
+from .base import Floats
+
 MATRICES: Mapping[str, str] = {
     "query": "attention.self.query",
     "key": "attention.self.key",
@@ -50,13 +52,7 @@ def pack(part: Part) -> bytes:
     for (layer, matrix), (down, up) in sorted(part.changes.items()):
         arrays[f"{layer}/{matrix}/down"] = down.astype("<f2")
         arrays[f"{layer}/{matrix}/up"] = up.astype("<f2")
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
-        for name, array in arrays.items():
-            buffer = io.BytesIO()
-            np.lib.format.write_array(buffer, array, allow_pickle=False)
-            file.writestr(zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0)), buffer.getvalue())
-    return content.getvalue()
+    return zipped(arrays)
 
 
 def unpack(content: bytes) -> Part:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..archive import zipped
 from .features import FAMILIES, MEASURES, Key
 
 KEY_PARTS = {"word": "w", "pair": "ww", "skip": "ww", "after": "wk", "before": "kw", "kinds": "kkk"}
@@ -56,7 +57,7 @@ def pack(weights: Weights) -> bytes:
         padded = [row + [NONE] * (width - len(row)) for row in rows]
         arrays[f"{name}_keys"] = np.array(padded, "<u2").reshape(len(padded), width)
         arrays[f"{name}_values"] = np.array([value for _, value in parts[name]], "<i2").reshape(len(padded), 2)
-    return _zipped(arrays)
+    return zipped(arrays)
 
 
 def unpack(content: bytes) -> Weights:
@@ -108,16 +109,3 @@ def _lines(names: Sequence[str]) -> npt.NDArray[Any]:
 
 def _unlined(array: npt.NDArray[Any]) -> list[str]:
     return bytes(array.astype(np.uint8)).decode().split("\n")
-
-
-def _zipped(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """As ``numpy.savez_compressed``, but with no time in it."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
-        for name, array in arrays.items():
-            buffer = io.BytesIO()
-            np.lib.format.write_array(buffer, array, allow_pickle=False)
-            info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            info.compress_type = zipfile.ZIP_DEFLATED
-            file.writestr(info, buffer.getvalue())
-    return content.getvalue()

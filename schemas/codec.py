@@ -12,6 +12,7 @@ from fastavro import parse_schema, schemaless_reader
 
 from .compiled import compile_reader, compile_writer
 from .layouts import Layouts
+from .quick import maker
 from .records import Indicators, PostMention, Record, SentimentScore, SourceBar
 from .registry import REGISTRY, Registry, SchemaVersion
 from .topics import BARS, CORRELATIONS, QUOTES, RAW_QUOTES, TOPIC_OF_RECORD, TOPICS
@@ -65,9 +66,12 @@ class Codec:
         self._laid_out = topic in _LAID_OUT
         self._of_length = self._layouts.of_length
         self._from_dict = _record_maker(spec.record)
-        self._base = (
-            _base(self._schema, registry.versions(TOPICS[EXTENDS[topic]].subject)) if topic in EXTENDS else None
-        )
+        self._base: _Base | None = None
+        if topic in EXTENDS:
+            first = TOPICS[EXTENDS[topic]]
+            self._base = _base(self._schema, registry.versions(first.subject))
+            self._first_values = attrgetter(*(f.name for f in fields(first.record)))
+            self._make = maker(spec.record)
 
     def encode(self, record: Record) -> bytes:
         """Framed bytes of a record."""
@@ -75,11 +79,19 @@ class Codec:
         self._write(out, record)
         return bytes(out)
 
-    def extend(self, base: bytes | None, record: Record) -> bytes:
-        """Framed bytes of a record that has all its first fields from the record in ``base``."""
-        if self._base is None or base is None or not base.startswith(self._base.header):
-            return self.encode(record)
-        return self._header + base[_FRAME.size :] + self._base.tail(record)
+    def extend(self, base: bytes | None, record: Any, more: tuple[Any, ...]) -> bytes:
+        """Framed bytes of :meth:`extended`; ``base`` are those that ``record`` was read from."""
+        known = self._base
+        if known is None or base is None or not base.startswith(known.header):
+            return self.encode(self.extended(record, more))
+        tail = known.tails.get(more)
+        if tail is None:
+            tail = known.tail(self.extended(record, more), more)
+        return self._header + base[_FRAME.size :] + tail
+
+    def extended(self, record: Any, more: tuple[Any, ...]) -> Any:
+        """The record that begins with the fields of one of the topic in :data:`EXTENDS`; ``more`` are the others."""
+        return self._make(*self._first_values(record), *more)
 
     def decode(self, value: bytes | None) -> Any:
         """The record in framed bytes.
@@ -133,25 +145,26 @@ def _base(schema: Any, versions: Sequence[SchemaVersion]) -> "_Base | None":
 
 
 class _Base:
-    """The newest schema of another topic, which a schema begins with."""
+    """The newest schema of another topic, which a schema begins with.
+
+    Attributes:
+        header: frame of its records.
+        tails: bytes of the other fields by their values, so far as they are kept.
+    """
 
     def __init__(self, schema: Any, base_id: int, fields: int) -> None:
         rest = schema["fields"][fields:]
         self.header = _FRAME.pack(0, base_id)
         self._write = compile_writer({**schema, "fields": rest}, _NESTED_KINDS)
-        self._values = attrgetter(*(field["name"] for field in rest))
-        self._tails: dict[Any, bytes] = {}
+        self.tails: dict[tuple[Any, ...], bytes] = {}
 
-    def tail(self, record: Record) -> bytes:
-        """The bytes of the other fields; few values of them are the most of all."""
-        values = self._values(record)
-        tail = self._tails.get(values)
-        if tail is None:
-            out = bytearray()
-            self._write(out, record)
-            tail = bytes(out)
-            if len(self._tails) < _MOST_TAILS:
-                self._tails[values] = tail
+    def tail(self, record: Record, more: tuple[Any, ...]) -> bytes:
+        """The bytes of the other fields, ``more``; few values of them are the most of all."""
+        out = bytearray()
+        self._write(out, record)
+        tail = bytes(out)
+        if len(self.tails) < _MOST_TAILS:
+            self.tails[more] = tail
         return tail
 
 

@@ -6,6 +6,7 @@ Reading starts here: the table below is in the order in which data moves.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from .records import (
@@ -41,21 +42,15 @@ INSTRUMENTS = "instruments.v1"
 RAW_TOPICS = (RAW_QUOTES, RAW_POSTS)
 
 
-def symbol_key(record: Any) -> str:
-    """Key of everything that is about one instrument."""
-    symbol: str = record.symbol
-    return symbol
+symbol_key: Callable[[Any], str] = attrgetter("symbol")
+"""Key of everything that is about one instrument."""
+source_key: Callable[[Any], str] = attrgetter("source")
+"""Key of what is about a source as a whole."""
 
 
 def post_key(record: Any) -> str:
     """Key of a post: its source and the source's identity of it."""
     return f"{record.source}:{record.post_id}"
-
-
-def source_key(record: Any) -> str:
-    """Key of what is about a source as a whole."""
-    source: str = record.source
-    return source
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,20 +114,17 @@ class QuoteSeries:
         not judged, because what stood before it is not kept; nor is a correction of any but the last.
         """
         time, sequence, last = record.event_time, record.sequence or 0, self.time
-        if last is None or time > last or (time == last and sequence > self.sequence):
-            return self._next(record, said, time, sequence)
-        if revision and time == last and sequence == self.sequence:
-            return self._correction(record, said)
-        return ()
-
-    def _next(self, record: RawQuote, said: Said, time: int, sequence: int) -> tuple[str, ...]:
+        if last is not None and time <= last and (time < last or sequence <= self.sequence):
+            corrects = revision and time == last and sequence == self.sequence
+            return self._correction(record, said) if corrects else ()
         flags: tuple[str, ...] = ()
         price, currency, before = record.price, record.currency, self.price
         if said != self.said or not self._quiet(record):
             self.said, self.since = said, time
         elif time - self.since >= STALE_AFTER:
             flags = ("stale",)
-        if before and _jumped(price, before):
+        # What is nearer than a tenth needs no logarithm.
+        if before and not 0.9 < price / before < 1.1 and _jumped(price, before):
             flags += ("jump",)
         if currency:
             if self.currency and currency != self.currency:
@@ -177,4 +174,4 @@ _pack: Callable[[Any], bytes] = msgspec.msgpack.Encoder().encode
 
 def _jumped(price: float, previous: float) -> bool:
     ratio = price / previous
-    return not 0.9 < ratio < 1.1 and (ratio == 0 or abs(log(ratio)) > JUMP)
+    return ratio == 0 or abs(log(ratio)) > JUMP

@@ -13,8 +13,8 @@ import msgspec
 from infra.clock import MICROS
 from infra.errors import PoisonError
 from infra.grid import Grid
-from schemas.quick import maker
-from schemas.records import Quote, RawQuote, SourceBar
+from schemas.quick import tuple_maker
+from schemas.records import RawQuote, SourceBar
 from schemas.topics import QUOTES
 
 from .journal import Journal
@@ -24,8 +24,7 @@ from .stage import Emit, Fold
 
 AHEAD = 300 * MICROS
 EARLIEST, LATEST = -2_208_988_800 * MICROS, 7_258_118_400 * MICROS  # the years 1900 to 2199
-make_quote = maker(Quote)
-EXTENDS = True
+_emit = tuple_maker(Emit)
 
 
 class QuotesFold(Fold):
@@ -45,21 +44,23 @@ class QuotesFold(Fold):
         self._changed: dict[QuoteSeries, None] = {}
 
     def fact(self, topic: str, record: RawQuote, watermark: int | None, answers: Mapping[str, Any]) -> Sequence[Emit]:
-        """One raw quote: nothing for a duplicate, else its Quote.
+        """One raw quote: nothing for a duplicate, else it and the fields that make it a Quote: revision and flags.
 
         Raises:
             PoisonError: the quote makes no sense.
         """
         check(record)
         source, symbol, time, bar = record.source, record.symbol, record.event_time, record.bar
+        bid, ask = record.bid, record.ask
+        crossed = bid is not None and ask is not None and bid > ask
         interval = 0 if bar is None else bar.interval
         series = self._series.get((source, symbol, interval)) or self._named(source, symbol, interval)
         if watermark is not None and time < watermark - KEPT:
-            return (_emit(record, 0, ("late", *self._own_flags(record, series))),)
+            return (_emit((QUOTES, symbol, record, (0, ("late", *self._own_flags(series, record, crossed))))),)
         keys = series.keys
         if not keys.start < time <= keys.end:
             keys = series.keys = self._keys(series, -(-time // MINUTE) * MINUTE)
-        said = (record.price, record.bid, record.ask, record.bid_size, record.ask_size)
+        said = (record.price, bid, ask, record.bid_size, record.ask_size)
         revision = keys.admit(record, said)
         if revision is None:
             return ()
@@ -68,7 +69,9 @@ class QuotesFold(Fold):
             self._journal.note(keys.end, series.name, keys)
             self._changed[series] = None
         flags = series.judge(record, said, revision)
-        return (_emit(record, revision, flags + self._own_flags(record, series)),)
+        if crossed or bar is not None or not series.known:
+            flags += self._own_flags(series, record, crossed)
+        return (_emit((QUOTES, symbol, record, (revision, flags))),)
 
     def advance(self, watermark: int) -> Sequence[Emit]:
         """Forget the keys that no fact can meet again."""
@@ -124,37 +127,12 @@ class QuotesFold(Fold):
             series = self._series[name] = QuoteSeries(name, known=self._known(symbol))
         return series
 
-    def _own_flags(self, record: RawQuote, series: QuoteSeries) -> tuple[str, ...]:
+    def _own_flags(self, series: QuoteSeries, record: RawQuote, crossed: bool) -> tuple[str, ...]:
         """Flags that need no other quote."""
-        bid, ask, bar = record.bid, record.ask, record.bar
-        crossed = bid is not None and ask is not None and bid > ask
-        if series.known and not crossed and bar is None:
-            return ()
+        bar = record.bar
         straddles = bar is not None and self._grid.straddles(record.event_time, bar.interval, bar.interval)
         found = ((crossed, "crossed"), (not series.known, "unknown_instrument"), (straddles, "straddles"))
         return tuple(name for it_is, name in found if it_is)
-
-
-def _emit(record: RawQuote, revision: int, flags: tuple[str, ...]) -> Emit:
-    quote = make_quote(
-        record.source,
-        record.symbol,
-        record.event_time,
-        record.ingest_time,
-        record.price,
-        record.volume,
-        record.bid,
-        record.ask,
-        record.bid_size,
-        record.ask_size,
-        record.currency,
-        record.session,
-        record.sequence,
-        record.bar,
-        revision,
-        flags,
-    )
-    return Emit(QUOTES, record.symbol, quote, EXTENDS)
 
 
 def check(record: RawQuote) -> None:
@@ -164,14 +142,14 @@ def check(record: RawQuote) -> None:
         PoisonError: with reason ``invalid`` and what is wrong.
     """
     # Each comparison is false for not-a-number, too.
-    time, volume, bid, ask = record.event_time, record.volume, record.bid, record.ask
+    time = record.event_time
     if not 0 < record.price < inf:
         raise PoisonError("invalid", f"price {record.price} is not a finite number above 0")
     if time > record.ingest_time + AHEAD:
         raise PoisonError("invalid", "event_time is more than 5 minutes past ingest_time")
     if not EARLIEST < time < LATEST:
         raise PoisonError("invalid", "event_time is not in the years 1900 to 2199")
-    for value in (volume, bid, ask, record.bid_size, record.ask_size):
+    for value in (record.volume, record.bid, record.ask, record.bid_size, record.ask_size):
         if value is not None and not 0 <= value < inf:
             raise PoisonError("invalid", f"volume, bid, ask or a size is {value}, not a finite number of at least 0")
     if record.bar is not None:

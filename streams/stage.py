@@ -17,13 +17,14 @@ from schemas.topics import state_topic
 class Emit(NamedTuple):
     """A record to be written; the key decides the partition.
 
-    ``extends``: it is the input record, every field unchanged, with more fields behind (``schemas.codec.EXTENDS``).
+    ``more``: None for a record of the topic; else ``record`` is the input, and what is written are its fields unchanged
+    and these values of the fields behind them (``schemas.codec.EXTENDS``).
     """
 
     topic: str
     key: str
     record: Record
-    extends: bool = False
+    more: tuple[Any, ...] | None = None
 
 
 class Fold:

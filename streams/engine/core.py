@@ -12,6 +12,7 @@ from infra.errors import PoisonError
 from schemas.clocks import Blind, Clock, Headers, NotAClock, parse_clock
 from schemas.codec import Codec, DecodeError, codec_for
 from schemas.deadletters import failure_headers, parse_redriven
+from schemas.quick import tuple_maker
 from schemas.replays import FOLDED, warm_up, warm_up_of
 from schemas.topics import PARTITIONS, TOPICS, dead_letter_topic
 from streams.stage import Emit, Stage
@@ -45,6 +46,9 @@ class Output(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+
+_output = tuple_maker(Output)
 
 
 class PartitionCore:
@@ -85,14 +89,29 @@ class PartitionCore:
 
     def decode(self, entries: Sequence[Entry]) -> list[Any]:
         """For each entry its record, its clock, or the error that reading it gave."""
-        read = self._read
-        return [
-            self._look(topic, key, value, headers) if headers else read(topic, key, value)
-            for topic, _, _, key, value, headers in entries
-        ]
+        out: list[Any] = []
+        decoders = self._decoders
+        for topic, _, _, key, data, headers in entries:
+            value = data
+            if headers:
+                item = self._look(headers)
+                if item is not None:
+                    out.append(item)
+                    continue
+                value = warm_up_of(headers) or data
+            decode, key_of = decoders[topic]
+            try:
+                record = decode(value)
+                if key != key_of(record).encode():
+                    raise PoisonError("invalid", "the key is not the record's")
+            except (DecodeError, PoisonError, UnicodeError) as error:
+                out.append(error)
+            else:
+                out.append(record)
+        return out
 
-    def _look(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> Any:
-        """What an entry with headers is."""
+    def _look(self, headers: Headers) -> Clock | Exception | None:
+        """What the headers of an entry say that it is; None = a record to be read."""
         try:
             clock = parse_clock(headers)
         except NotAClock as error:
@@ -100,19 +119,7 @@ class PartitionCore:
         if clock is not None:
             return clock
         again = parse_redriven(headers)
-        if again is not None and again.group not in self._groups:
-            return _NOT_OURS
-        return self._read(topic, key, warm_up_of(headers) or value)
-
-    def _read(self, topic: str, key: bytes | None, value: bytes | None) -> Any:
-        decode, key_of = self._decoders[topic]
-        try:
-            record = decode(value)
-            if key != key_of(record).encode():
-                raise PoisonError("invalid", "the key is not the record's")
-        except (DecodeError, PoisonError, UnicodeError) as error:
-            return error
-        return record
+        return _NOT_OURS if again is not None and again.group not in self._groups else None
 
     def questions(self, decoded: Sequence[Any]) -> Sequence[str]:
         """Texts to be scored before :meth:`run`."""
@@ -123,7 +130,7 @@ class PartitionCore:
         """Fold the entries of one chunk; returns what must be produced, in order."""
         out: list[Output] = []
         self._unsaved += len(entries)
-        watermark, fold, fact, kinds = self._watermark, self._fold, self._guard.fact, self._kinds
+        watermark, guard, fact, kinds = self._watermark, self._guard, self._fold.fact, self._kinds
         for entry, item in zip(entries, decoded, strict=True):
             topic, _, append_ms, _, value, _ = entry
             if append_ms > watermark.idle_check_ms:
@@ -132,10 +139,11 @@ class PartitionCore:
                     self._forward(move, out)
             if type(item) in kinds:
                 try:
-                    emitted = fact(fold, topic, item, watermark.time, answers)
-                except PoisonError as error:
-                    self._bury(entry, error, item.event_time, out)
+                    emitted = fact(topic, item, watermark.time, answers)
+                except Exception as error:  # noqa: BLE001  # the guard raises what is no poison
+                    self._bury(entry, guard.poison(error, topic), item.event_time, out)
                 else:
+                    guard.bugs = 0
                     if emitted:
                         self._encode(emitted, out, value)
             elif isinstance(item, Clock):
@@ -189,13 +197,13 @@ class PartitionCore:
     def _encode(self, emitted: Sequence[Emit], out: list[Output], value: bytes | None = None) -> None:
         """Outputs of what a fold emitted; ``value`` is the input that it is made of."""
         replay = self._replay
-        for topic, key, record, extends in emitted:
+        for topic, key, record, more in emitted:
             codec = self._encoders.get(topic)
             if codec is None:
                 codec = self._encoders[topic] = codec_for(topic)
-            data = codec.extend(value, record) if extends else codec.encode(record)
+            data = codec.encode(record) if more is None else codec.extend(value, record, more)
             if replay is None or replay.holds(record.event_time):  # type: ignore[union-attr]
-                out.append(Output(topic, None, key.encode(), data, _NO_HEADERS))
+                out.append(_output((topic, None, key.encode(), data, _NO_HEADERS)))
             elif topic in FOLDED:
                 out.append(Output(topic, None, key.encode(), None, warm_up(data)))
 

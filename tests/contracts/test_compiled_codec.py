@@ -103,10 +103,12 @@ def test_a_quote_takes_over_the_bytes_of_its_raw_quote(data: st.DataObject) -> N
     record = data.draw(values(schema))
     quote = quotes._from_dict(dict(record))
     raw = raws._from_dict({name: record[name] for name in RawQuote.__slots__})
+    more = quote.revision, quote.flags
+    assert quotes.extended(raw, more) == quote
     for _ in range(2):
-        assert quotes.extend(raws.encode(raw), quote) == quotes.encode(quote)
+        assert quotes.extend(raws.encode(raw), raw, more) == quotes.encode(quote)
     for other in (None, b"", b"\0\0\0\0\1of another schema"):
-        assert quotes.extend(other, quote) == quotes.encode(quote)
+        assert quotes.extend(other, raw, more) == quotes.encode(quote)
 
 
 def outcome(codec: Codec, value: bytes) -> str:

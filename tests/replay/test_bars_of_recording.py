@@ -14,7 +14,9 @@ import pytest
 import talib
 
 from infra.grid import Grid
+from schemas.codec import codec_for
 from schemas.records import Bar, RawQuote, SourceBar
+from schemas.topics import QUOTES
 from streams.bars import BarsFold
 from streams.quotes import QuotesFold
 
@@ -58,8 +60,10 @@ def folded(lines: list[dict[str, Any]]) -> list[Bar]:
     mark: int | None = None
     for at, line in enumerate(lines):
         for emit in quotes.fact("raw.quotes.v1", raw(line), mark, {}):
-            assert "late" not in emit.record.flags
-            bars.fact("quotes.v1", emit.record, mark, {})
+            assert emit.more is not None
+            quote = codec_for(QUOTES).extended(emit.record, emit.more)
+            assert "late" not in quote.flags
+            bars.fact("quotes.v1", quote, mark, {})
         if at % 1000 == 999 and at + 1 < len(lines):
             mark = micros(lines[at + 1]["event_time"]) - 1 - 5_000_000
             quotes.advance(mark)

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from infra.clock import MICROS
 from infra.errors import PoisonError
+from schemas.codec import codec_for
 from schemas.records import Quote, RawQuote, SourceBar
 from schemas.topics import QUOTES
 from streams.quotes import QuotesFold
+from streams.stage import Emit
 from tests.helpers.price_histories import GRID, HOUR, START, gaps, plain, raw, through_bytes
 
 BAR = SourceBar(interval=60, open=10.0, high=11.0, low=9.0, volume=5.0)
@@ -28,10 +30,17 @@ def put(fold: QuotesFold, record: RawQuote, watermark: int | None = None) -> Quo
     emits = fold.fact("raw.quotes.v1", record, watermark, {})
     assert len(emits) <= 1
     for emit in emits:
-        assert (emit.topic, emit.key) == (QUOTES, record.symbol)
-        assert isinstance(emit.record, Quote)
-        return emit.record
+        assert (emit.topic, emit.key, emit.record) == (QUOTES, record.symbol, record)
+        return written(emit)
     return None
+
+
+def written(emit: Emit) -> Quote:
+    """The quote that stands on the topic."""
+    assert emit.more is not None
+    quote = codec_for(QUOTES).extended(emit.record, emit.more)
+    assert isinstance(quote, Quote)
+    return quote
 
 
 def flags(fold: QuotesFold, *records: RawQuote) -> list[tuple[str, ...]]:
@@ -297,10 +306,8 @@ def test_like_a_plain_dictionary(items: list[RawQuote | int]) -> None:
         elif revision < 0 or (item.ingest_time > seen and item.price != price):
             kept[key] = (item.ingest_time, revision + 1, item.price)
             want.append((key, revision + 1, False))
-    got = [
-        ((e.record.symbol, e.record.event_time, e.record.sequence), e.record.revision, "late" in e.record.flags)
-        for e in run(fresh(), items)[0]
-    ]
+    quotes = map(written, run(fresh(), items)[0])
+    got = [((q.symbol, q.event_time, q.sequence), q.revision, "late" in q.flags) for q in quotes]
     assert got == want
 
 

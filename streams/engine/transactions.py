@@ -14,6 +14,7 @@ from infra.log import get_logger
 from schemas.topics import TOPICS, dead_letter_topic
 from streams.stage import Stage
 
+from .bounded import Unanswered, within
 from .chunks import Finished
 from .core import Output
 
@@ -21,6 +22,9 @@ _log = get_logger(__name__)
 CALL_SECONDS = 5.0
 TRANSACTION_TIMEOUT_MS = 10_000
 RETRY_SECONDS = 30.0
+UNANSWERED_SECONDS = CALL_SECONDS + 1
+# Each keeps its threads and buffers until its call returns.
+MOST_LEFT_BEHIND = 5
 
 # Said to a worker that lost its place: another process has it.
 _FENCED = frozenset(
@@ -41,15 +45,15 @@ class Transactions:
         self._state_topic = stage.state
         named = (*TOPICS, *map(dead_letter_topic, TOPICS))
         self._names = {name: stage.topic(name) for name in named if stage.topic(name) != name}
-        self._producer = Producer(
-            producer_config(
-                bootstrap,
-                **{
-                    "transactional.id": f"{stage.group}.{instance}",
-                    "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
-                },
-            )
+        self._config = producer_config(
+            bootstrap,
+            **{
+                "transactional.id": f"{stage.group}.{instance}",
+                "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+            },
         )
+        self._producer = Producer(self._config)
+        self._left_behind = 0
 
     def start(self, beat: Callable[[], None]) -> None:
         """Take over the transactional id: an older process of this name is fenced, its transaction aborted."""
@@ -59,7 +63,7 @@ class Transactions:
         """Write chunks and their offsets, all or nothing.
 
         Returns:
-            False when the group is between two generations: nothing was written, call again later.
+            False when the group is between two generations, or the client hung: nothing was written, call again later.
 
         Raises:
             FatalError: this worker was fenced, or the broker refuses for good.
@@ -73,6 +77,9 @@ class Transactions:
             self._send_offsets(finished, consumer, beat)
             failpoint("offsets-sent")
             self._insist(lambda: self._producer.commit_transaction(CALL_SECONDS), beat)
+        except Unanswered:
+            self._leave_behind(beat)
+            return False
         except KafkaException as error:
             self._abort(error, beat)
             return False
@@ -107,12 +114,14 @@ class Transactions:
         for item in finished:
             ends[item.topic, item.owned.partition] = item.end
         offsets = [TopicPartition(topic, partition, end) for (topic, partition), end in ends.items()]
-        self._insist(
-            lambda: self._producer.send_offsets_to_transaction(
-                offsets, consumer.consumer_group_metadata(), CALL_SECONDS
-            ),
-            beat,
-        )
+        producer, group = self._producer, consumer.consumer_group_metadata()
+
+        def send() -> None:
+            failpoint("offsets-sending")
+            producer.send_offsets_to_transaction(offsets, group, CALL_SECONDS)
+
+        # It ignores its time-out, and after a lost answer it may never return (librdkafka's issue 5456).
+        self._insist(lambda: within(UNANSWERED_SECONDS, send), beat)
 
     def _insist(self, call: Callable[[], None], beat: Callable[[], None]) -> None:
         """Repeat a call of the transaction API while the client says that repeating may help."""
@@ -128,6 +137,22 @@ class Transactions:
                 time.sleep(0.05 + 0.1 * random.random())  # noqa: S311  # jitter
             else:
                 return
+
+    def _leave_behind(self, beat: Callable[[], None]) -> None:
+        """Go on with another producer of the same transactional id, while a call hangs in this one.
+
+        Taking over the id aborts what was written; what the call still sends is refused, as that of a fenced process.
+        """
+        metrics.COMMITS.labels("aborted").inc()
+        self._left_behind += 1
+        if self._left_behind > MOST_LEFT_BEHIND:
+            raise FatalError(f"sending offsets hung {self._left_behind} times")
+        _log.warning("sending offsets hangs: another producer goes on", seconds=UNANSWERED_SECONDS)
+        self._producer = Producer(self._config)
+        try:
+            self.start(beat)
+        except KafkaException as error:
+            raise FatalError(f"another producer could not go on: {error.args[0].str()}") from error
 
     def _abort(self, error: KafkaException, beat: Callable[[], None]) -> None:
         cause: KafkaError = error.args[0]

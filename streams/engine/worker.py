@@ -31,8 +31,7 @@ from .chunks import Chunk, Finished, Handover
 from .pump import Pump
 
 _log = get_logger(__name__)
-# send_offsets_to_transaction ignores its timeout and may hang for ever after a broker restart.
-# Longer than any call of the client that keeps its time-out.
+# Longer than any call of the client may take.
 SILENCE_SECONDS = 12.0
 STOP_SECONDS = 8.0
 _NO_ANSWERS: Mapping[str, Any] = {}

@@ -13,6 +13,8 @@ from schemas.records import RawQuote
 from schemas.topics import RAW_QUOTES
 
 GROUP = "moodtape.quotes"
+NAME = "counting"
+"""Of the file with a worker's orders (``infra.failpoints``)."""
 SYMBOLS = [f"S{number:02d}" for number in range(30)]
 
 
@@ -45,7 +47,7 @@ class Workers:
             **more,
         }
         with (self.folder / f"worker-{len(self.started)}.log").open("wb") as log:
-            command = [sys.executable, "-m", "tests.helpers.counting_stage"]
+            command = [sys.executable, "-m", "tests.helpers.counting_stage", NAME]
             process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         self.started.append(process)
         return process

@@ -23,7 +23,7 @@ from schemas.records import RawQuote
 from schemas.topics import QUOTES, RAW_QUOTES, dead_letter_topic
 from tests.helpers.counting_stage import BUG_PRICE, HANG_PRICE
 from tests.helpers.waiting import wait_for
-from tests.helpers.workers import Workers, drained, feed
+from tests.helpers.workers import NAME, Workers, drained, feed
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(240)]
 WAIT_SECONDS = 90
@@ -63,6 +63,22 @@ def test_a_worker_killed_at_any_point_doubles_and_loses_nothing(workers: Workers
     workers.start()
     wait_for(lambda: drained(workers.kafka), "the restarted worker is through")
     assert_each_once(workers.kafka, 1500)
+
+
+def test_a_worker_goes_on_where_sending_offsets_never_returns(workers: Workers, tmp_path: Path) -> None:
+    """Another producer takes the place of the one that hangs; what that one sends in the end is refused."""
+    orders = tmp_path / "orders"
+    orders.mkdir()
+    feed(workers.kafka, 1500)
+    (orders / NAME).write_text("offsets-sending 2 hold:600")
+    hanging = workers.start(MOODTAPE_FAILPOINTS=str(orders), MOODTAPE_COMMIT_INTERVAL_MS="10")
+    wait_for(lambda: "another producer goes on" in workers.log(0), "the call is given up")
+    wait_for(lambda: drained(workers.kafka), "the worker is through")
+    (orders / f"{NAME}.fired").unlink()
+    feed(workers.kafka, 600, first=1500)
+    wait_for(lambda: drained(workers.kafka), "the worker is through again")
+    assert_each_once(workers.kafka, 2100)
+    assert hanging.poll() is None
 
 
 def test_a_second_worker_takes_half_and_either_may_die(workers: Workers) -> None:

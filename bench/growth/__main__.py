@@ -22,6 +22,9 @@ from schemas.topics import RAW_QUOTES, state_topic
 
 STEP = Step(("stream", "quotes"), "moodtape.quotes", [RAW_QUOTES])
 RESTORE_LIMIT_SECONDS = 120.0
+# The state keeps two hours: so much of them has a long topic that all of it is state.
+LONG_MICROSECONDS = 7_000 * 1_000_000
+STEP_MICROSECONDS = 2_000
 WINDOW_SYMBOLS = 20
 HEADS = ("symbols", "workers", "records", "CPU-s per million: median", "each round", "x first line", "peak MiB")
 WINDOW_HEADS = ("bars in the window", "us per closed bar", "x first line")
@@ -101,7 +104,8 @@ def measure(case: Case, number: int) -> Run:
     with servers() as (settings, endpoints):
         pipeline = Pipeline(settings, endpoints, [STEP] * case.workers, environment={"MOODTAPE_LOG_LEVEL": "info"})
         idle = pipeline.idle()
-        fill(endpoints.kafka, raw_quotes(case.records, symbols=case.symbols))
+        step = min(STEP_MICROSECONDS, LONG_MICROSECONDS // case.records)
+        fill(endpoints.kafka, raw_quotes(case.records, symbols=case.symbols, step=step))
         spent = pipeline.run()
         state = state_bytes(endpoints.kafka)
         restored = restore_seconds(pipeline, settings) if case.workers == 1 else 0.0

@@ -4,7 +4,7 @@ The core is deterministic: the same entries in the same order give the same outp
 into chunks (clocks of a broadcasting stage are coalesced to one a chunk, as the contract allows).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from infra.clock import Now, to_rfc3339
@@ -247,8 +247,12 @@ class PartitionCore:
         yield CURSOR, pack_cursor(self.offsets, self._watermark.dump())
         self._unsaved, self._buried = 0, False
 
-    def load(self, entries: Mapping[str, bytes]) -> None:
+    def load(self, entries: Mapping[str, bytes], beat: Callable[[], None] = lambda: None) -> None:
         """Take back the newest value of each key of a snapshot into a fresh core.
+
+        Args:
+            entries: the values.
+            beat: called once for each; a large state takes longer than the watchdog is patient.
 
         Raises:
             SnapshotVersionError: the snapshot is of a version that this code cannot read.
@@ -259,6 +263,7 @@ class PartitionCore:
         self.offsets, self._rewritten = snapshot.offsets, snapshot.rewritten
         self._watermark.load(snapshot.watermark)
         for key, value in snapshot.fold.items():
+            beat()
             self._fold.load(key, value)
 
     def describe(self, symbol: str) -> dict[str, Any]:

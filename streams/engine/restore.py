@@ -37,7 +37,7 @@ class Restorer:
         try:
             entries = self._read_state(consumer, [core.partition for core in cores])
             for core in cores:
-                core.load(entries.get(core.partition, _EMPTY))
+                core.load(entries.get(core.partition, _EMPTY), self._beat)
             folded = self._fold_silently(consumer, cores, committed)
         finally:
             consumer.close()

@@ -15,7 +15,7 @@ from .layouts import Layouts
 from .quick import maker
 from .records import Indicators, PostMention, Record, SentimentScore, SourceBar
 from .registry import REGISTRY, Registry, SchemaVersion
-from .topics import BARS, CORRELATIONS, QUOTES, RAW_QUOTES, TOPIC_OF_RECORD, TOPICS
+from .topics import QUOTES, RAW_QUOTES, TOPIC_OF_RECORD, TOPICS
 
 _FRAME = struct.Struct(">bI")
 _NESTED: dict[str, Any] = {
@@ -25,8 +25,6 @@ _NESTED: dict[str, Any] = {
     "mentions": PostMention,
 }
 _NESTED_KINDS: dict[str, type] = {kind.__name__: kind for kind in _NESTED.values()}
-# Records that differ in numbers alone have few layouts; of those with free text hardly two would have the same.
-_LAID_OUT = frozenset({RAW_QUOTES, QUOTES, BARS, CORRELATIONS})
 # Topics whose records begin with all fields of another's.
 EXTENDS = {QUOTES: RAW_QUOTES}
 _MOST_TAILS = 4096
@@ -63,7 +61,7 @@ class Codec:
         self._write = compile_writer(self._schema, _NESTED_KINDS)
         self._read = compile_reader(self._schema, spec.record, _NESTED_KINDS)
         self._layouts = Layouts(self._schema, spec.record, _NESTED_KINDS, _FRAME.size)
-        self._laid_out = topic in _LAID_OUT
+        self._laid_out = spec.numeric
         self._of_length = self._layouts.of_length
         self._from_dict = _record_maker(spec.record)
         self._base: _Base | None = None

@@ -55,13 +55,20 @@ def post_key(record: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """One topic of facts. ``retention_ms`` is counted from the broker's append time; None = compacted."""
+    """One topic of facts.
+
+    Attributes:
+        retention_ms: counted from the broker's append time; None = compacted.
+        numeric: its records differ in numbers alone, so they have few layouts (:mod:`schemas.layouts`); of those with
+            free text hardly two would have the same.
+    """
 
     name: str
     record: type[Record]
     key: Callable[[Any], str]
     retention_ms: int | None
     partitions: int = PARTITIONS
+    numeric: bool = False
 
     @property
     def subject(self) -> str:
@@ -72,14 +79,14 @@ class TopicSpec:
 TOPICS: dict[str, TopicSpec] = {
     spec.name: spec
     for spec in (
-        TopicSpec(RAW_QUOTES, RawQuote, symbol_key, 30 * DAY_MS),
+        TopicSpec(RAW_QUOTES, RawQuote, symbol_key, 30 * DAY_MS, numeric=True),
         TopicSpec(RAW_POSTS, RawPost, post_key, 48 * HOUR_MS),
-        TopicSpec(QUOTES, Quote, symbol_key, 7 * DAY_MS),
-        TopicSpec(BARS, Bar, symbol_key, 400 * DAY_MS),
+        TopicSpec(QUOTES, Quote, symbol_key, 7 * DAY_MS, numeric=True),
+        TopicSpec(BARS, Bar, symbol_key, 400 * DAY_MS, numeric=True),
         TopicSpec(POSTS, ScoredPost, post_key, 30 * DAY_MS),
         TopicSpec(MENTIONS, Mention, symbol_key, 400 * DAY_MS),
         TopicSpec(SENTIMENT, Sentiment, symbol_key, 400 * DAY_MS),
-        TopicSpec(CORRELATIONS, Correlation, symbol_key, 400 * DAY_MS),
+        TopicSpec(CORRELATIONS, Correlation, symbol_key, 400 * DAY_MS, numeric=True),
         TopicSpec(GAPS, Gap, source_key, 400 * DAY_MS, partitions=1),
         TopicSpec(INSTRUMENTS, Instrument, symbol_key, None, partitions=1),
     )

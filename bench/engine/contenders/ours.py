@@ -1,4 +1,7 @@
-"""Our engine with the same job as a fold: transactions, snapshots of the state, dead letters, everything on."""
+"""Our engine with the same job as a fold: transactions, snapshots of the state, dead letters, everything on.
+
+Written as the stages of the product are: records by ``maker``, topics of numbers read by their layouts.
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,6 +16,7 @@ from bench.engine.job import Job, SymbolState
 from infra.endpoints import Endpoints
 from infra.log import configure_logging
 from infra.settings import Settings
+from schemas.quick import maker, tuple_maker
 from schemas.registry import REGISTRY, SchemaVersion
 from schemas.topics import DAY_MS, TOPICS, TopicSpec, symbol_key
 from streams.engine.worker import run_stage
@@ -56,6 +60,9 @@ class W1Enriched:
     volume: float
 
 
+_enriched, _emit = maker(W1Enriched), tuple_maker(Emit)
+
+
 class W0Fold(Fold):
     """Nothing but the engine: what comes in goes out."""
 
@@ -64,7 +71,7 @@ class W0Fold(Fold):
 
     def fact(self, topic: str, record: W1Quote, watermark: int | None, answers: Mapping[str, Any]) -> Sequence[Emit]:
         """The same record for another topic."""
-        return (Emit(self._output, record.symbol, record),)  # type: ignore[arg-type]
+        return (_emit((self._output, record.symbol, record, None)),)
 
 
 class W1Fold(Fold):
@@ -77,29 +84,13 @@ class W1Fold(Fold):
 
     def fact(self, topic: str, record: W1Quote, watermark: int | None, answers: Mapping[str, Any]) -> Sequence[Emit]:
         """One quote in, one enriched quote out."""
-        derived = self._job.fold(record.symbol, record.event_time, record.price, record.size)
+        symbol, moment, price = record.symbol, record.event_time, record.price
+        derived = self._job.fold(symbol, moment, price, record.size)
         if derived is None:
             return ()
-        self._changed[record.symbol] = None
-        ema, mean, deviation, count, bar, opened, high, low, close, volume = derived
-        enriched = W1Enriched(
-            source=record.source,
-            symbol=record.symbol,
-            event_time=record.event_time,
-            ingest_time=record.ingest_time,
-            price=record.price,
-            ema20=ema,
-            mean20=mean,
-            deviation20=deviation,
-            count20=count,
-            bar_start=bar,
-            open=opened,
-            high=high,
-            low=low,
-            close=close,
-            volume=volume,
-        )
-        return (Emit(self._output, record.symbol, enriched),)  # type: ignore[arg-type]
+        self._changed[symbol] = None
+        enriched = _enriched(record.source, symbol, moment, record.ingest_time, price, *derived)
+        return (_emit((self._output, symbol, enriched, None)),)
 
     def dump(self) -> Iterable[tuple[str, bytes | None]]:
         """The symbols that changed."""
@@ -118,7 +109,7 @@ class W1Fold(Fold):
 
 def register(topic: str, record: type[Any], number: int, schema: dict[str, Any]) -> None:
     """Make a topic known to the codec of this process."""
-    TOPICS[topic] = TopicSpec(topic, record, symbol_key, DAY_MS)
+    TOPICS[topic] = TopicSpec(topic, record, symbol_key, DAY_MS, numeric=True)
     REGISTRY._all.append(SchemaVersion(f"{topic}-value", 1, number, schema))
 
 

@@ -17,7 +17,6 @@ Fields are named as in Avro; numbers and texts as they are, lists, maps and reco
 While a replay is served, the hashes are its own and have a field ``replay`` with its ID; live facts then pass by.
 """
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from dataclasses import dataclass
 from random import SystemRandom
 from typing import Any
 
+import msgspec
 import redis
 from confluent_kafka import Message
 
@@ -72,18 +72,22 @@ redis.call('HSET', KEYS[1], unpack(ARGV, 4))
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 return 1
 """
-# KEYS: the hash. ARGV: event_time, revision, seconds to live, field, JSON with event_time and revision.
-_FIELD = f"""{_LIVE_ONLY}
-local text = redis.call('HGET', KEYS[1], ARGV[4])
-if text then
-  local held = cjson.decode(text)
-  if held.event_time > tonumber(ARGV[1])
-    or (held.event_time == tonumber(ARGV[1]) and held.revision >= tonumber(ARGV[2])) then return 0 end
+# KEYS: the hash. ARGV: seconds to live, then event_time, revision, field, JSON with both; again and again these four.
+_FIELDS = f"""{_LIVE_ONLY}
+local written = 0
+for at = 2, #ARGV, 4 do
+  local text = redis.call('HGET', KEYS[1], ARGV[at + 2])
+  local held = text and cjson.decode(text)
+  local time, revision = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
+  if not held or held.event_time < time or (held.event_time == time and held.revision < revision) then
+    redis.call('HSET', KEYS[1], ARGV[at + 2], ARGV[at + 3])
+    written = written + 1
+  end
 end
-redis.call('HSET', KEYS[1], ARGV[4], ARGV[5])
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-return 1
+if written > 0 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
+return written
 """
+_json = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,7 @@ def entry_of(topic: str, record: Any) -> Entry:
     if topic == SENTIMENT:
         return Entry(table, record.symbol, key, None, order, hash_fields(fields))
     field = f"{record.pair}:{record.method}:{record.window}"
-    return Entry(table, record.symbol, key, field, order, (json.dumps(fields),))
+    return Entry(table, record.symbol, key, field, order, (_text(fields),))
 
 
 def hash_fields(fields: Mapping[str, Any]) -> tuple[str, ...]:
@@ -132,7 +136,7 @@ def update_messages(entries: Iterable[Entry], replay: str = LIVE) -> list[str]:
     for entry in entries:
         tables.setdefault(entry.table, []).append(entry)
     return [
-        json.dumps(
+        _text(
             {
                 "table": table,
                 "replay": replay,
@@ -170,7 +174,7 @@ class LatestStore:
             redis_url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30, decode_responses=True
         )
         self._whole = self._client.register_script(_WHOLE)
-        self._field = self._client.register_script(_FIELD)
+        self._fields = self._client.register_script(_FIELDS)
 
     def place(self, bounds: Mapping[Part, Bounds]) -> dict[Part, int]:
         """Go on where the group is; from the log's start where it is nowhere or where that is gone.
@@ -247,9 +251,14 @@ class LatestStore:
 
     def _write(self, entries: Sequence[Entry]) -> None:
         with self._client.pipeline(transaction=False) as pipe:
+            fields: dict[str, list[str | int]] = {}
             for entry in entries:
-                script, names = (self._whole, ()) if entry.field is None else (self._field, (entry.field,))
-                script(keys=[entry.key], args=[*entry.order, EXPIRE_SECONDS, *names, *entry.values], client=pipe)
+                if entry.field is None:
+                    self._whole(keys=[entry.key], args=[*entry.order, EXPIRE_SECONDS, *entry.values], client=pipe)
+                else:
+                    fields.setdefault(entry.key, [EXPIRE_SECONDS]).extend((*entry.order, entry.field, *entry.values))
+            for key, values in fields.items():
+                self._fields(keys=[key], args=values, client=pipe)
             for message in update_messages(entries):
                 pipe.publish(CHANNEL, message)
             pipe.execute()
@@ -308,4 +317,4 @@ def _entries(messages: Mapping[Part, Sequence[Message]]) -> Iterator[Entry]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else _json(value).decode()

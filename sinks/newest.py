@@ -1,7 +1,7 @@
 """What Redis or Valkey would hold of one version of the facts, read from the database."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 
 from infra.clock import from_datetime
+from schemas.quick import maker
 from schemas.records import Correlation, Quote, Sentiment, SourceBar
 from schemas.topics import CORRELATIONS, QUOTES, SENTIMENT
 
@@ -68,24 +69,25 @@ def newest_entries(connection: psycopg.Connection[Any], replay: str) -> Iterator
     The connection must be in a transaction.
     """
     for topic, statement in _STATEMENTS.items():
+        read = _reader(_RECORDS[topic])
         with connection.cursor("newest", row_factory=dict_row) as cursor:
             cursor.itersize = _BATCH
-            cursor.execute(statement, {"replay": replay})
+            cursor.execute(statement, {"replay": replay}, binary=True)
             for row in cursor:
-                yield entry_of(topic, record_of(topic, row))
+                yield entry_of(topic, read(row))
 
 
-def record_of(topic: str, row: DictRow) -> Quote | Sentiment | Correlation:
-    """The record that a row of the database was made of."""
-    kind = _RECORDS[topic]
-    values = {field.name: _field(field.name, row) for field in dataclasses.fields(kind)}
-    return kind(**values)
+def _reader(kind: type[Quote] | type[Sentiment] | type[Correlation]) -> Callable[[DictRow], Any]:
+    """A function that makes the record which a row of the database was made of."""
+    make, names = maker(kind), [field.name for field in dataclasses.fields(kind)]
+
+    def read(row: DictRow) -> Any:
+        return make(*[_bar(row) if name == "bar" else _value(row[name]) for name in names])
+
+    return read
 
 
-def _field(name: str, row: Mapping[str, Any]) -> Any:
-    if name == "bar":
-        return _bar(row)
-    value = row[name]
+def _value(value: Any) -> Any:
     if isinstance(value, datetime):
         return from_datetime(value)
     return tuple(value) if isinstance(value, list) else value

@@ -19,10 +19,19 @@ def write_whole(path: Path, text: str, *, private: bool = False) -> None:
     fresh.replace(path)
 
 
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def has_sha256(path: Path, digest: str) -> bool:
     """Whether a file can be read and has this SHA-256, in hexadecimal."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == digest
+        return sha256_of(path) == digest
     except OSError:
         return False

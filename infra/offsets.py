@@ -1,4 +1,4 @@
-"""Where logs end, where groups stand, and reading a topic from its start to its end."""
+"""Whose logs they are, where they end, where groups stand, and reading a topic from its start to its end."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,11 +12,12 @@ from confluent_kafka import (
     KafkaError,
     KafkaException,
     Message,
+    TopicCollection,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from .errors import ServiceUnavailable
+from .errors import ServiceUnavailable, UserError
 from .kafka import admin_client, consumer_config, is_fatal
 
 TIMEOUT_SECONDS = 30
@@ -86,6 +87,34 @@ def _numbers(admin: AdminClient, topic: str) -> Sequence[int]:
     return sorted(metadata.topics[topic].partitions)
 
 
+def cluster_of(bootstrap: str) -> str:
+    """Identity of the cluster, within which an offset means something.
+
+    Raises:
+        ServiceUnavailable: the broker does not answer.
+    """
+    try:
+        return str(admin_client(bootstrap).list_topics(timeout=_ASK_SECONDS).cluster_id)
+    except KafkaException as error:
+        raise ServiceUnavailable(f"Kafka at {bootstrap}: {error.args[0].str()}") from error
+
+
+def topic_ids(bootstrap: str, topics: Iterable[str]) -> dict[str, str]:
+    """Identity of each topic: one that was deleted and made anew has another, and its offsets begin again.
+
+    Raises:
+        ServiceUnavailable: the broker does not answer or has no such topic.
+    """
+    wanted = TopicCollection(list(topics))
+
+    def ask() -> dict[str, str]:
+        admin = admin_client(bootstrap)
+        futures = admin.describe_topics(wanted, request_timeout=_ASK_SECONDS)
+        return {name: str(future.result(TIMEOUT_SECONDS).topic_id) for name, future in futures.items()}
+
+    return _patiently(bootstrap, ask, lambda _: True)
+
+
 def committed_offsets(bootstrap: str, group: str, topics: Iterable[str]) -> dict[Partition, int]:
     """Committed offsets of a consumer group in topics; empty for an unknown group.
 
@@ -140,25 +169,35 @@ def read_to_end(bootstrap: str, topics: Sequence[str]) -> Iterator[Message]:
     return read_until(bootstrap, log_ends(bootstrap, topics))
 
 
-def read_until(bootstrap: str, ends: Mapping[Partition, int]) -> Iterator[Message]:
-    """Every committed record of some partitions, from the logs' starts up to offsets that they have reached.
+def read_until(
+    bootstrap: str, ends: Mapping[Partition, int], starts: Mapping[Partition, int] | None = None
+) -> Iterator[Message]:
+    """Every committed record of some partitions before offsets that their logs have reached.
+
+    Args:
+        bootstrap: host:port of Kafka.
+        ends: the offsets before which it reads. A log that is empty up to there is none to be read.
+        starts: where it begins; None = at the logs' starts, whatever is removed meanwhile.
 
     Raises:
         ServiceUnavailable: the broker stops answering.
+        UserError: of what begins at ``starts`` something is removed.
     """
-    left = {key: end for key, end in ends.items() if end > 0}
-    consumer = Consumer(consumer_config(bootstrap, "moodtape.reader"))
+    left = {key: end for key, end in ends.items() if end > (0 if starts is None else starts[key])}
+    lost = {} if starts is None else {"auto.offset.reset": "error"}
+    consumer = Consumer(consumer_config(bootstrap, "moodtape.reader", **lost))
     try:
-        consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for topic, number in left])
+        begins = dict.fromkeys(left, OFFSET_BEGINNING) if starts is None else starts
+        consumer.assign([TopicPartition(*key, begins[key]) for key in left])
         came = time.monotonic()
         while left:
             for message in consumer.consume(5000, 0.1):
                 error = message.error()
-                if error is None:
+                if error is not None:
+                    _require_readable(error, bootstrap)
+                elif message.offset() < ends[message.topic(), message.partition()]:
                     yield message
                     came = time.monotonic()
-                elif is_fatal(error):
-                    raise ServiceUnavailable(f"Kafka at {bootstrap}: {error.str()}")
             if time.monotonic() - came > TIMEOUT_SECONDS:
                 raise ServiceUnavailable(f"Kafka at {bootstrap}: no answer for {TIMEOUT_SECONDS} s")
             for at in consumer.position([TopicPartition(topic, number) for topic, number in left]):
@@ -166,3 +205,11 @@ def read_until(bootstrap: str, ends: Mapping[Partition, int]) -> Iterator[Messag
                     del left[at.topic, at.partition]
     finally:
         consumer.close()
+
+
+def _require_readable(error: KafkaError, bootstrap: str) -> None:
+    """Pass over what a client mends itself."""
+    if error.code() == KafkaError._AUTO_OFFSET_RESET:
+        raise UserError("what was to be read was removed from the topics meanwhile, for they are kept for a time only")
+    if is_fatal(error):
+        raise ServiceUnavailable(f"Kafka at {bootstrap}: {error.str()}")

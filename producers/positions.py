@@ -78,20 +78,6 @@ def later_fact(bootstrap: str, moment: int) -> tuple[str, int] | None:
         consumer.close()
 
 
-def raw_messages(bootstrap: str) -> Iterator[Any]:
-    """Every committed message of both raw topics, as they stand now.
-
-    Raises:
-        ServiceUnavailable: Kafka does not answer.
-    """
-    consumer = _consumer(bootstrap)
-    try:
-        places = [TopicPartition(topic, partition) for topic in RAW_TOPICS for partition in range(PARTITIONS)]
-        yield from _read(consumer, [TopicPartition(p.topic, p.partition, _watermarks(consumer, p)[0]) for p in places])
-    finally:
-        consumer.close()
-
-
 def _consumer(bootstrap: str) -> Any:
     # The group is never joined and never committed to.
     return Consumer(consumer_config(bootstrap, "moodtape.produce", **{"enable.partition.eof": True}))

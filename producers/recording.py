@@ -22,6 +22,7 @@ from infra.errors import UserError
 from schemas.records import RawPost, RawQuote
 from schemas.topics import RAW_POSTS, RAW_QUOTES
 
+from .archive import Log
 from .lines import BadLine, Moment, post_time, quote_time, read_post, read_quote
 from .pacing import Pacing
 from .source import Event, Fact, Unreadable
@@ -33,7 +34,7 @@ MAX_KEPT = 2_000_000
 
 
 class Manifest(msgspec.Struct):
-    """``recording.json``. ``sha256`` is of the lines, uncompressed, by file."""
+    """``recording.json``. ``sha256`` is of the lines, uncompressed, by file; ``log`` of the archive beside them."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern="^[^/:,]+$")]
     source: str = ""
@@ -44,6 +45,7 @@ class Manifest(msgspec.Struct):
     from_: Moment | None = msgspec.field(name="from", default=None)
     to: Moment | None = None
     symbols: tuple[str, ...] = ()
+    log: Log | None = None
 
 
 @dataclass(frozen=True, slots=True)

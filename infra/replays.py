@@ -1,7 +1,7 @@
 """Replays as the database knows them: what each was asked for, and the offsets between which it reads."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,7 +19,21 @@ from .errors import ServiceUnavailable, UserError
 
 Place = tuple[str, int]
 _CODE = ("schemas", "infra", "streams")
-_COLUMNS = "id, from_time, to_time, symbols, scorer, code, cluster, begins, ends, known_after, planned_at, completed_at"
+_COLUMNS = (
+    "id, from_time, to_time, symbols, scorer, code, cluster, archives, begins, ends, loaded, known_after, planned_at,"
+    " completed_at"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """An archive that a replay reads: the same wherever it lies. ``sha256`` is of its log."""
+
+    folder: str = field(compare=False)
+    sha256: str
+
+    def __str__(self) -> str:
+        return self.folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +47,10 @@ class Plan:
         scorer: what scores, as ``scorer`` in the settings.
         code: digest of the code that it is made by.
         cluster: identity of the Kafka cluster that the offsets belong to.
-        begins: first offset of each partition of the topics that it reads of the live flow, at that time.
-        ends: their ends; nothing behind them is read.
+        archives: what it reads before the live topics, sorted; with one of them it reads copies of both.
+        begins: first offset that it reads of each partition of the live flow's topics, in an archive or held then.
+        ends: their ends at that time; nothing behind them is read.
+        loaded: how many records each partition of its copies holds; None while they are not whole.
         known_after: event time after which its input was all there; None = always.
         planned_at: when that was, microseconds UTC; 0 = not stored yet.
         complete: whether it came to its end.
@@ -47,8 +63,10 @@ class Plan:
     scorer: str = ""
     code: str = ""
     cluster: str = ""
+    archives: tuple[Archive, ...] = ()
     begins: Mapping[Place, int] = field(default_factory=dict)
     ends: Mapping[Place, int] = field(default_factory=dict)
+    loaded: Mapping[Place, int] | None = None
     known_after: int | None = None
     planned_at: int = 0
     complete: bool = False
@@ -60,7 +78,8 @@ class Plan:
 
     def replay(self) -> Replay:
         """What its stages must know."""
-        return Replay(id=self.id, start=self.start, end=self.end, symbols=self.symbols, ends=self.ends)
+        ends = {} if self.archives else self.ends
+        return Replay(id=self.id, start=self.start, end=self.end, symbols=self.symbols, ends=ends)
 
 
 def check_id(text: str) -> str:
@@ -116,17 +135,25 @@ def store_plan(database: str, plan: Plan) -> None:
     try:
         with connected(database) as connection:
             connection.execute(
-                "INSERT INTO replay (id, from_time, to_time, symbols, scorer, code, cluster, begins, ends,"
-                " known_after)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                "INSERT INTO replay (id, from_time, to_time, symbols, scorer, code, cluster, archives,"
+                " begins, ends, known_after)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                 (
                     *(plan.id, to_datetime(plan.start), to_datetime(plan.end), list(plan.symbols)),
-                    *(plan.scorer, plan.code, plan.cluster, _listed(plan.begins), _listed(plan.ends)),
+                    *(plan.scorer, plan.code, plan.cluster),
+                    Jsonb([[archive.folder, archive.sha256] for archive in plan.archives]),
+                    *(_listed(plan.begins), _listed(plan.ends)),
                     None if plan.known_after is None else to_datetime(plan.known_after),
                 ),
             )
     except psycopg.errors.UniqueViolation:
         raise UserError(f"replay {plan.id} was begun by somebody else just now") from None
+
+
+def note_loaded(database: str, name: str, records: Mapping[Place, int]) -> None:
+    """Note that the copies which a replay reads are whole, and how many records each partition holds."""
+    with connected(database) as connection:
+        connection.execute("UPDATE replay SET loaded = %s WHERE id = %s", (_listed(records), name))
 
 
 def complete_plan(database: str, name: str) -> None:
@@ -188,8 +215,13 @@ def _listed(offsets: Mapping[Place, int]) -> Jsonb:
     return Jsonb([[topic, partition, offset] for (topic, partition), offset in sorted(offsets.items())])
 
 
+def _offsets(listed: Iterable[tuple[str, int, int]]) -> dict[Place, int]:
+    return {(topic, partition): offset for topic, partition, offset in listed}
+
+
 def _plan(row: tuple) -> Plan:  # type: ignore[type-arg]  # a row of _COLUMNS
-    name, start, end, symbols, scorer, code, cluster, begins, ends, known_after, planned_at, done_at = row
+    name, start, end, symbols, scorer, code, cluster, archives, begins, ends, loaded, known_after, *at = row
+    planned_at, done_at = at
     return Plan(
         id=name,
         start=from_datetime(start),
@@ -198,8 +230,10 @@ def _plan(row: tuple) -> Plan:  # type: ignore[type-arg]  # a row of _COLUMNS
         scorer=scorer,
         code=code,
         cluster=cluster,
-        begins={(topic, partition): offset for topic, partition, offset in begins},
-        ends={(topic, partition): offset for topic, partition, offset in ends},
+        archives=tuple(Archive(folder, sha256) for folder, sha256 in archives),
+        begins=_offsets(begins),
+        ends=_offsets(ends),
+        loaded=None if loaded is None else _offsets(loaded),
         planned_at=from_datetime(planned_at),
         known_after=None if known_after is None else from_datetime(known_after),
         complete=done_at is not None,

@@ -1,6 +1,6 @@
 """The topics as code: what each shall be, how to create them, and how a broker's differ."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException
@@ -32,6 +32,8 @@ _SHOWN_DIFFERENCES = 3
 _FACT_BYTES = 1024 * 1024
 # A dead letter is the original and some headers more.
 _DEAD_LETTER_BYTES = 2 * _FACT_BYTES
+# The limit is one of batches, and these are cut anew.
+_COPY_BYTES = 2 * _FACT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +45,21 @@ class DesiredTopic:
     config: dict[str, str]
 
 
-def desired_topics(settings: Settings, replay: str = LIVE) -> list[DesiredTopic]:
-    """Every topic of the live flow or of a replay: facts, dead letters, states."""
+def desired_topics(settings: Settings, replay: str = LIVE, copied: Collection[str] = ()) -> list[DesiredTopic]:
+    """Every topic of the live flow or of a replay: facts, dead letters, states, and its copies of live topics."""
     copies = {"min.insync.replicas": "2" if settings.replication_factor >= 3 else "1"}
     made = tuple(TOPICS) if replay == LIVE else DERIVED
     owners = (*STAGES, "redrive") if replay == LIVE else STAGES
     topics = [_fact_topic(TOPICS[name]) for name in made]
     topics += [_dead_letter_topic(TOPICS[name]) for name in dict.fromkeys((*RAW_TOPICS, *made))]
     topics += [_state_topic(owner) for owner in owners]
+    topics += [_copy_topic(TOPICS[name]) for name in copied]
     return [
         DesiredTopic(replayed(topic.name, replay), topic.partitions, {**topic.config, **copies}) for topic in topics
     ]
 
 
-def create_topics(bootstrap: str, settings: Settings, replay: str = LIVE) -> list[str]:
+def create_topics(bootstrap: str, settings: Settings, replay: str = LIVE, copied: Collection[str] = ()) -> list[str]:
     """Create the topics that are missing; returns their names. Never changes one that is there.
 
     Raises:
@@ -64,7 +67,7 @@ def create_topics(bootstrap: str, settings: Settings, replay: str = LIVE) -> lis
     """
     admin = admin_client(bootstrap)
     present = _partition_counts(admin, bootstrap)
-    missing = [topic for topic in desired_topics(settings, replay) if topic.name not in present]
+    missing = [topic for topic in desired_topics(settings, replay, copied) if topic.name not in present]
     if not missing:
         return []
     new = [
@@ -74,6 +77,21 @@ def create_topics(bootstrap: str, settings: Settings, replay: str = LIVE) -> lis
     for name, future in admin.create_topics(new, operation_timeout=_TIMEOUT_SECONDS).items():
         _created(name, future)
     return [topic.name for topic in missing]
+
+
+def delete_topics(bootstrap: str, names: Iterable[str]) -> None:
+    """Delete those of the topics that are there.
+
+    Raises:
+        ServiceUnavailable: Kafka does not answer or refuses.
+    """
+    admin = admin_client(bootstrap)
+    present = _partition_counts(admin, bootstrap)
+    left = [name for name in names if name in present]
+    if not left:
+        return
+    for name, future in admin.delete_topics(left, operation_timeout=_TIMEOUT_SECONDS).items():
+        _deleted(name, future)
 
 
 def diff_topics(bootstrap: str, settings: Settings) -> list[str]:
@@ -117,6 +135,18 @@ def _dead_letter_topic(spec: TopicSpec) -> DesiredTopic:
     return DesiredTopic(dead_letter_topic(spec.name), spec.partitions, config)
 
 
+def _copy_topic(spec: TopicSpec) -> DesiredTopic:
+    """What an archive held of a topic, each record with the time at which it once was appended, so none is old."""
+    config = {
+        **_common(_COPY_BYTES),
+        "message.timestamp.type": "CreateTime",
+        "cleanup.policy": "delete",
+        "retention.ms": "-1",
+        "retention.bytes": "-1",
+    }
+    return DesiredTopic(spec.name, spec.partitions, config)
+
+
 def _state_topic(stage: str) -> DesiredTopic:
     config = {
         **_common(STATE_MESSAGE_BYTES),
@@ -155,6 +185,15 @@ def _created(name: str, future: "object") -> None:
         # Somebody else created it at the same time; diff_topics tells whether as we want it.
         if problem.code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise ServiceUnavailable(f"kafka did not create {name}: {problem.str()}") from None
+
+
+def _deleted(name: str, future: "object") -> None:
+    try:
+        future.result()  # type: ignore[attr-defined]  # confluent_kafka has no types
+    except KafkaException as error:
+        problem: KafkaError = error.args[0]
+        if problem.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+            raise ServiceUnavailable(f"kafka did not delete {name}: {problem.str()}") from None
 
 
 def _found(bootstrap: str, names: list[str]) -> tuple[dict[str, int], dict[str, dict[str, str]]]:

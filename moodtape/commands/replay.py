@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
@@ -15,11 +16,12 @@ from infra.topics import require_topics
 
 from ..options import Invocation, common
 from ..pipeline import table_counts
+from ..replay.archives import open_archives
 from ..replay.compare import compare, input_of, require_complete, to_json, to_text
 from ..replay.drop import drop_replay
 from ..replay.planning import Wanted, plan_replay
 from ..replay.switch import served, switch
-from ..replay.work import run_replay, summary
+from ..replay.work import remove_copies, run_replay, summary
 from .produce import parse_moment
 
 
@@ -33,6 +35,13 @@ from .produce import parse_moment
     is_flag=True,
     help="Fold stored mentions and bars anew, where raw facts are gone; nothing is scored.",
 )
+@click.option(
+    "--archive",
+    "archives",
+    multiple=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Read first what `record --archive` wrote into this folder; several join.",
+)
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 12), help="Workers of each stage.")
 @click.pass_context
 @common
@@ -45,6 +54,7 @@ def replay(
     into: str | None,
     workers: int,
     from_mentions: bool,
+    archives: tuple[Path, ...],
 ) -> None:
     """Put the raw topics through the present code once more, into topics and rows of their own.
 
@@ -52,10 +62,11 @@ def replay(
     folded, but not written. The live flow goes on beside it. Stopped or killed, the same command goes on.
 
     Raw posts are kept for 48 hours; mentions.v1 and bars.v1 for 400 days. With --from-mentions only moods and
-    correlations are made anew, of what was scored then.
+    correlations are made anew, of what was scored then. With --archive the raw topics are read as they were: copies of
+    what archives hold, joined with what the topics do. They are deleted when the replay is complete.
     """
     if context.invoked_subcommand is not None:
-        if start or end or into or symbols or from_mentions:
+        if start or end or into or symbols or from_mentions or archives:
             raise UserError(f"the options of a new replay do not go with `replay {context.invoked_subcommand}`")
         return
     if start is None or end is None or into is None:
@@ -70,12 +81,14 @@ def replay(
         end=parse_moment("--to", end),
         symbols=tuple(sorted({symbol.strip().upper() for symbol in symbols.split(",") if symbol.strip()})),
         from_mentions=from_mentions,
+        archives=open_archives(archives),
     )
     plan = plan_replay(call.settings, endpoints, wanted)
     if plan.complete:
+        remove_copies(endpoints, plan)
         call.show(_shown(plan), f"replay {plan.id} is complete; nothing to do")
         return
-    done = run_replay(call.settings, endpoints, plan, workers, call.note)
+    done = run_replay(call.settings, endpoints, plan, workers, call.note, wanted.archives)
     with connected(endpoints.database) as connection:
         counts = table_counts(connection, plan.id)
     call.show({**_shown(plan), **asdict(done), **counts}, summary(plan, done))
@@ -146,6 +159,7 @@ def _shown(plan: Plan) -> dict[str, object]:
         "to": to_rfc3339(plan.end),
         "symbols": list(plan.symbols),
         "input": input_of(plan),
+        "archives": [archive.folder for archive in plan.archives],
         "scorer": plan.scorer,
         "code": plan.code,
         "complete": plan.complete,

@@ -99,7 +99,9 @@ def tables_of(plan: Plan) -> list[Compared]:
 
 def input_of(plan: Plan) -> str:
     """What a replay is made of, as people read it."""
-    return "stored mentions and bars" if plan.reaggregated else "raw facts"
+    if plan.reaggregated:
+        return "stored mentions and bars"
+    return "archives and raw facts" if plan.archives else "raw facts"
 
 
 def require_complete(plan: Plan) -> None:

@@ -2,7 +2,6 @@
 
 import shutil
 import time
-from collections.abc import Iterable
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -13,7 +12,8 @@ from infra.errors import ServiceUnavailable, UserError
 from infra.kafka import admin_client
 from infra.replays import Plan, connected
 from infra.settings import Settings
-from infra.topics import desired_topics
+from infra.topics import delete_topics, desired_topics
+from schemas.topics import RAW_TOPICS
 from sinks.timescale import GROUP
 from streams.topology import STAGES
 
@@ -23,7 +23,6 @@ from .switch import served
 from .work import folder_of
 
 _TIMEOUT_SECONDS = 30.0
-_GONE = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND})
 # A worker that was killed is a member of its group until its session ends.
 _SESSION_SECONDS = 30.0
 
@@ -41,23 +40,12 @@ def drop_replay(settings: Settings, endpoints: Endpoints, plan: Plan) -> int:
     if folder.exists():
         # Ends the processes that a killed run left behind, and refuses while one is running.
         Supervisor(settings.model_copy(update={"data_dir": folder})).take_over()
-    admin = admin_client(endpoints.kafka)
-    _delete_topics(admin, [topic.name for topic in desired_topics(settings, plan.id)])
+    delete_topics(endpoints.kafka, [topic.name for topic in desired_topics(settings, plan.id, RAW_TOPICS)])
     groups = [*(f"moodtape.{stage}.{plan.id}" for stage in STAGES), f"{GROUP}.{plan.id}"]
-    _delete_groups(admin, groups)
+    _delete_groups(admin_client(endpoints.kafka), groups)
     rows = _delete_rows(endpoints.database, plan.id)
     shutil.rmtree(folder, ignore_errors=True)
     return rows
-
-
-def _delete_topics(admin: AdminClient, names: list[str]) -> None:
-    try:
-        present = set(admin.list_topics(timeout=_TIMEOUT_SECONDS).topics)
-    except KafkaException as error:
-        raise ServiceUnavailable(f"Kafka does not answer: {error.args[0].str()}") from error
-    left = [name for name in names if name in present]
-    if left:
-        _settle(admin.delete_topics(left, operation_timeout=_TIMEOUT_SECONDS).values())
 
 
 def _delete_groups(admin: AdminClient, names: list[str]) -> None:
@@ -72,20 +60,15 @@ def _delete_groups(admin: AdminClient, names: list[str]) -> None:
         time.sleep(1.0 if left else 0.0)
 
 
-def _settle(futures: Iterable[object]) -> None:
-    for future in futures:
-        _done(future)
-
-
 def _done(future: "object") -> bool:
-    """Whether something is deleted, or was not there; False where members keep a group."""
+    """Whether a group is deleted, or was not there; False where members keep it."""
     try:
         future.result()  # type: ignore[attr-defined]  # confluent_kafka has no types
     except KafkaException as error:
         problem: KafkaError = error.args[0]
         if problem.code() == KafkaError.NON_EMPTY_GROUP:
             return False
-        if problem.code() not in _GONE:
+        if problem.code() != KafkaError.GROUP_ID_NOT_FOUND:
             raise ServiceUnavailable(f"Kafka: {problem.str()}") from error
     return True
 

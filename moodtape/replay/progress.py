@@ -10,6 +10,7 @@ from schemas.replays import DERIVED, LIVE, Replay, replayed
 from schemas.topics import BARS, MENTIONS, QUOTES, RAW_POSTS, RAW_QUOTES, RAW_TOPICS, SENTIMENT, dead_letter_topic
 
 from ..pipeline import GROUPS, TABLE_TOPICS, stored_offsets
+from .loading import copies_of
 from .planning import require_offsets
 
 Place = tuple[str, int]
@@ -85,7 +86,8 @@ class Watch:
         """
         committed = {name: group.read() for name, group in self._groups.items()}
         stored = stored_offsets(self._endpoints.database, self._plan.id)
-        ends = {**log_ends(self._endpoints.kafka, replay_topics(self._replay)), **self._replay.ends}
+        read = copies_of(self._plan.id) if self._plan.archives else ()
+        ends = {**log_ends(self._endpoints.kafka, [*replay_topics(self._replay), *read]), **self._replay.ends}
         steps = [self._step(name, found, ends, INPUTS[name]) for name, found in committed.items()]
         return [*steps, _step(STORED, stored, {p: ends[p] for p in ends if p[0] in _stored_topics(self._plan.id)}, {})]
 

@@ -4,8 +4,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,12 @@ from infra.errors import FatalError, ServiceUnavailable, UserError
 from infra.failpoints import failpoint
 from infra.replays import Plan, complete_plan
 from infra.settings import Settings
-from infra.topics import create_topics
+from infra.topics import create_topics, delete_topics
+from schemas.topics import RAW_TOPICS
 
 from ..supervisor import Child, Supervisor, last_words
+from .archives import OpenArchive
+from .loading import copies_of, load
 from .progress import LiveLag, Step, Watch, stages_of
 
 TURN_SECONDS = 0.2
@@ -31,7 +34,7 @@ Note = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What one run of a replay came to; ``records`` are offsets of the live topics that it reads."""
+    """What one run of a replay came to; ``records`` are offsets of the live flow's topics that it reads."""
 
     complete: bool
     records: int
@@ -44,8 +47,17 @@ def folder_of(settings: Settings, name: str) -> Path:
     return settings.data_dir / "replays" / name
 
 
-def run_replay(settings: Settings, endpoints: Endpoints, plan: Plan, workers: int, note: Note) -> Done:
+def run_replay(
+    settings: Settings,
+    endpoints: Endpoints,
+    plan: Plan,
+    workers: int,
+    note: Note,
+    archives: Sequence[OpenArchive] = (),
+) -> Done:
     """Run a replay to its end, or until SIGTERM or SIGINT; called again it goes on from there.
+
+    What it reads of ``archives`` is copied into topics of its own first, and gone when it is complete.
 
     Raises:
         UserError: it cannot go on; the message says why.
@@ -55,15 +67,28 @@ def run_replay(settings: Settings, endpoints: Endpoints, plan: Plan, workers: in
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     started = time.monotonic()
-    create_topics(endpoints.kafka, settings, plan.id)
+    supervisor = _take_over(settings, endpoints, plan)
+    create_topics(endpoints.kafka, settings, plan.id, RAW_TOPICS if archives else ())
     with closing(Watch(endpoints, plan)) as watch:
         _await_topics(watch, stop, note)
-        with _processes(settings, endpoints, plan, workers) as supervisor:
-            complete = _until_complete(watch, plan, supervisor, stop, note)
+        loaded = not archives or load(endpoints, plan, archives, stop, note)
+        complete = loaded and _until_complete(watch, plan, supervisor, workers, stop, note)
         if complete:
             complete_plan(endpoints.database, plan.id)
+            failpoint("completed")
+            remove_copies(endpoints, plan)
         records = sum(plan.ends.values()) - sum(plan.begins.values())
         return Done(complete, records, round(time.monotonic() - started, 1), watch.lag)
+
+
+def remove_copies(endpoints: Endpoints, plan: Plan) -> None:
+    """Delete the copies that a complete replay has read: no copy of a post shall outlive it.
+
+    Raises:
+        ServiceUnavailable: Kafka does not answer.
+    """
+    if plan.archives:
+        delete_topics(endpoints.kafka, copies_of(plan.id))
 
 
 def _await_topics(watch: Watch, stop: threading.Event, note: Note) -> None:
@@ -77,8 +102,8 @@ def _await_topics(watch: Watch, stop: threading.Event, note: Note) -> None:
             return
 
 
-@contextmanager
-def _processes(settings: Settings, endpoints: Endpoints, plan: Plan, workers: int) -> Iterator[Supervisor]:
+def _take_over(settings: Settings, endpoints: Endpoints, plan: Plan) -> Supervisor:
+    """The supervisor of a replay's processes; nobody else works for it, and what a killed one left is ended."""
     own = settings.model_copy(update={"data_dir": folder_of(settings, plan.id)})
     environment = {
         "MOODTAPE_KAFKA_BOOTSTRAP": endpoints.kafka,
@@ -89,11 +114,7 @@ def _processes(settings: Settings, endpoints: Endpoints, plan: Plan, workers: in
     supervisor = Supervisor(own, environment)
     supervisor.take_over()
     os.nice(NICENESS)
-    try:
-        supervisor.start(replay_children(own, plan, workers))
-        yield supervisor
-    finally:
-        supervisor.stop()
+    return supervisor
 
 
 def replay_children(settings: Settings, plan: Plan, workers: int) -> list[Child]:
@@ -106,7 +127,18 @@ def replay_children(settings: Settings, plan: Plan, workers: int) -> list[Child]
     return [*found, Child("sink-timescale", ("sink", "timescale", "--replay", plan.id))]
 
 
-def _until_complete(watch: Watch, plan: Plan, supervisor: Supervisor, stop: threading.Event, note: Note) -> bool:
+def _until_complete(
+    watch: Watch, plan: Plan, supervisor: Supervisor, workers: int, stop: threading.Event, note: Note
+) -> bool:
+    """Let the processes run until all is stored; False where it was stopped before."""
+    try:
+        supervisor.start(replay_children(supervisor.settings, plan, workers))
+        return _tended(watch, plan, supervisor, stop, note)
+    finally:
+        supervisor.stop()
+
+
+def _tended(watch: Watch, plan: Plan, supervisor: Supervisor, stop: threading.Event, note: Note) -> bool:
     look_at = tell_at = 0.0
     moved_at, last = time.monotonic(), -1
     while not stop.wait(TURN_SECONDS):
@@ -154,6 +186,6 @@ def summary(plan: Plan, done: Done) -> str:
     span = f"{to_rfc3339(plan.start)} to {to_rfc3339(plan.end)}"
     what = "complete" if done.complete else "stopped; the same command goes on from here"
     return (
-        f"replay {plan.id} ({span}): {what}, {done.records} live offsets in {done.seconds} s; "
+        f"replay {plan.id} ({span}): {what}, {done.records} offsets in {done.seconds} s; "
         f"live lag {lag.before} before, at most {lag.greatest}, now {lag.now}"
     )

@@ -7,15 +7,15 @@ from tests.helpers import recordings
 from tests.helpers.bar_oracle import lines_of, micros
 
 
-def cut(shared: Path, folder: Path, start: str, end: str) -> Path:
+def cut(shared: Path, folder: Path, start: str, end: str, name: str = "cut") -> Path:
     """The lines of ``tsla_2022_03`` with event_time in (start, end], RFC 3339, as a recording of their own."""
     source = shared / "recordings" / "tsla_2022_03"
     lines = {
-        name: [
+        part: [
             json.dumps(line).encode()
-            for line in lines_of(source / f"{name}.jsonl.gz")
+            for line in lines_of(source / f"{part}.jsonl.gz")
             if micros(start) < micros(line["event_time"]) <= micros(end)
         ]
-        for name in ("quotes", "posts")
+        for part in ("quotes", "posts")
     }
-    return recordings.write_folder(folder, lines["quotes"], lines["posts"], "cut")
+    return recordings.write_folder(folder, lines["quotes"], lines["posts"], name)

@@ -1,33 +1,25 @@
 """The real commands: a recording is live, and comes once more, in other ways, with another scorer, in part."""
 
-import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 
 from infra.clock import from_rfc3339
-from infra.endpoints import Endpoints
-from infra.offsets import read_to_end
 from schemas.codec import codec_for
 from schemas.topics import BARS, MENTIONS, QUOTES, RAW_QUOTES, SENTIMENT
 from tests.helpers.playing import Servers, play, rows_of
 from tests.helpers.sinking import delete_records
 
 from .cutting import cut
+from .living import Live
 
 pytestmark = [pytest.mark.services, pytest.mark.shared, pytest.mark.timeout(600)]
 FROM, TO = "2022-03-14T12:00:00Z", "2022-03-14T18:00:00Z"
 WHOLE = ("--from", "2022-03-14T00:00:00Z", "--to", "2022-03-16T00:00:00Z")
 INSIDE = ("2022-03-14T14:00:00Z", "2022-03-14T16:30:00Z")
-COMMAND_SECONDS = 240
 KILLED = {
     "stream-quotes": "offsets-sent 2 kill",
     "stream-bars": "produced 2 kill",
@@ -36,47 +28,6 @@ KILLED = {
     "sink-timescale": "before-commit 2 kill",
     "replay": "look 3 kill",
 }
-
-
-@dataclass(frozen=True)
-class Live:
-    """A recording that was played live, in a data folder whose servers run."""
-
-    data_dir: Path
-    endpoints: Endpoints
-
-    def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """A command of moodtape on this folder."""
-        return subprocess.run(
-            [sys.executable, "-m", "moodtape", *words, "--json", "--data-dir", str(self.data_dir)],
-            check=False,
-            capture_output=True,
-            text=True,
-            cwd=self.data_dir.parent,
-            env={**os.environ, "MOODTAPE_SCORER": "lexicon", **environment},
-            timeout=COMMAND_SECONDS,
-        )
-
-    def done(self, *words: str, code: int = 0, **environment: str) -> Any:
-        """What a command printed, which ended as it shall."""
-        process = self.run(*words, **environment)
-        assert process.returncode == code, process.stderr[-4000:]
-        return json.loads(process.stdout)
-
-    def refused(self, *words: str) -> str:
-        """Why a command was refused: one line, no traceback."""
-        process = self.run(*words)
-        assert (process.returncode, process.stdout) == (2, ""), process.stderr
-        (line,) = process.stderr.strip().splitlines()
-        return line
-
-    def facts(self, topic: str) -> dict[int, list[bytes]]:
-        """Values of the facts of a topic, in the order of the log, by partition."""
-        found: dict[int, list[bytes]] = {}
-        for message in read_to_end(self.endpoints.kafka, [topic]):
-            if message.value() is not None:
-                found.setdefault(message.partition(), []).append(message.value())
-        return found
 
 
 @pytest.fixture(scope="module")

@@ -8,15 +8,28 @@ import pytest
 
 from infra.errors import UserError
 from infra.instruments import InstrumentTable, shipped_table
-from infra.replays import Plan, check_id
+from infra.replays import Archive, Plan, check_id
 from infra.settings import Settings
+from infra.topics import desired_topics
 from moodtape.replay.compare import tables_of
+from moodtape.replay.loading import copies_of
 from moodtape.replay.work import replay_children
 from schemas.clocks import Clock
 from schemas.codec import codec_for, encode
 from schemas.records import RawPost, RawQuote
 from schemas.replays import Replay, replayed, warm_up_of
-from schemas.topics import BARS, CORRELATIONS, MENTIONS, POSTS, QUOTES, RAW_POSTS, RAW_QUOTES, SENTIMENT, post_key
+from schemas.topics import (
+    BARS,
+    CORRELATIONS,
+    MENTIONS,
+    POSTS,
+    QUOTES,
+    RAW_POSTS,
+    RAW_QUOTES,
+    RAW_TOPICS,
+    SENTIMENT,
+    post_key,
+)
 from streams import topology
 from streams.engine.core import Output
 from streams.engine.ends import Ends
@@ -181,6 +194,19 @@ def test_a_replay_of_mentions_is_told_by_what_it_reads() -> None:
     correlations = topology.replaying(topology.correlations(Settings()), mentions.replay())
     assert (moods.sources, moods.topic(SENTIMENT)) == ({MENTIONS: MENTIONS}, "sentiment.v1.v2")
     assert correlations.sources == {BARS: BARS, "sentiment.v1.v2": SENTIMENT}
+
+
+def test_a_replay_of_archives_reads_copies_of_both_raw_topics(instruments: InstrumentTable) -> None:
+    """They keep their records' own times and are kept themselves until somebody deletes them."""
+    plan = Plan(id="v2", start=0, end=1, ends={(RAW_POSTS, 0): 1, (RAW_QUOTES, 0): 1}, archives=(Archive("a", "0"),))
+    stage = topology.replaying(topology.quotes(Settings(), instruments), plan.replay())
+    assert stage.sources == {"raw.quotes.v1.v2": RAW_QUOTES}
+    desired = {topic.name: topic for topic in desired_topics(Settings(), "v2", RAW_TOPICS)}
+    for name in copies_of("v2"):
+        assert desired[name].partitions == 12
+        assert desired[name].config["message.timestamp.type"] == "CreateTime"
+        assert desired[name].config["retention.ms"] == "-1"
+    assert not set(copies_of("v2")) & {topic.name for topic in desired_topics(Settings(), "v2")}
 
 
 def test_symbols_choose_prices_mentions_and_whole_posts(instruments: InstrumentTable) -> None:

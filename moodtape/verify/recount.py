@@ -135,7 +135,8 @@ class Recount:
         """Output offset from which on everything must have gone in: what gave those before may be removed."""
         if self._held.raw:
             return 0
-        return _furthest(self._went, self._came)
+        # A few may all be duplicates, whose one output stands long before those of what was removed.
+        return _furthest(self._went, self._came) if sum(map(len, self._went.values())) >= HEAD else NEVER
 
     def _settle(self, key: Key, went: list[Went], came: list[Came], removed: bool) -> None:
         # What stands behind the end may be done or not: the account holds if it holds for some place between.

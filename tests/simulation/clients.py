@@ -4,6 +4,7 @@ Each call lets other processes run first, so that whatever can happen between tw
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -11,13 +12,15 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, KafkaError, KafkaE
 from confluent_kafka.admin import OffsetSpec
 
 from schemas.clocks import Headers
+from streams.engine.bounded import Unanswered
 
 from .broker import PARTITIONS, Broker, Place, Slot, Transaction, place_of
 from .groups import GroupMetadata
 from .machine import this_process
 
-FAULTS = ("no answer", "answer lost", "refused")
-"""What a transactional call may meet: nothing done, done but not told, or refused so that it must be aborted."""
+FAULTS = ("no answer", "answer lost", "refused", "hangs")
+"""What a transactional call may meet: nothing done, done but not told, refused so that it must be aborted; or, where
+it is bounded, it returns at any time later."""
 
 Callback = Callable[["SimConsumer", list[TopicPartition]], None]
 
@@ -307,6 +310,24 @@ class SimProducer:
             raise KafkaException(KafkaError(KafkaError.NOT_ENOUGH_REPLICAS, fault, False, False, True))
         if fault is not None:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, fault, False, True))
+
+
+def within(seconds: float, call: Callable[[], object]) -> None:
+    """Stands where a module of ours has the function of this name."""
+    process = this_process()
+    if process.fault("hangs") is None:
+        call()
+        return
+
+    def hang() -> None:
+        with suppress(KafkaException):
+            call()
+        while True:
+            process.wait(idle=True)
+
+    process.spawn("bounded", hang)
+    process.wait(seconds)
+    raise Unanswered
 
 
 class _Told:

@@ -62,6 +62,7 @@ def in_memory() -> Iterator[None]:
         (restore, "log_ends", clients.log_ends),
         (transactions, "Producer", clients.SimProducer),
         (transactions, "random", Chance),
+        (transactions, "within", clients.within),
         (sink_log, "Consumer", clients.SimConsumer),
         (sink_log, "admin_client", clients.admin_client),
         (transactions.Transactions, "commit", _noting(transactions.Transactions.commit)),

@@ -197,7 +197,13 @@ class World:
         return [*self.zombies, *self.processes.values()]
 
     def _tend(self) -> None:
-        """What the supervisor and the groups' coordinator do: start again what died, forget its memberships."""
+        """What the supervisor and the coordinators do: start again what died, forget its memberships.
+
+        A process that was replaced is not started again; what it began ends by its time-out.
+        """
+        for process in self.zombies:
+            if not process.alive:
+                self._time_out(Step("time-out", process.name), "")
         self.zombies = [process for process in self.zombies if process.alive]
         for name, process in self.processes.items():
             if not process.alive:

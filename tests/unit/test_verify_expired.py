@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from moodtape.verify.account import Edge
@@ -47,6 +47,7 @@ def recount(went: Sequence[Any], came: Sequence[Any], cut: int, cut_out: int, ru
 
 
 @given(QUOTE_LISTS, st.integers(0, 30), st.integers(0, 30))
+@example([raw(0)] * 7 + [raw(0, symbol="META"), raw(0)], 8, 0)
 def test_quotes_removed_from_either_log_raise_no_alarm(went: list[RawQuote], cut: int, cut_out: int) -> None:
     """However much of the beginnings was removed, what the first stage made of everything is never wrong."""
     edge = recount(went, first_stage(went), cut, cut_out)

@@ -7,8 +7,6 @@ from typing import Any
 DOUBLE = struct.Struct("<d")
 _EIGHT_BYTES = 0x8080808080808080
 _EIGHT_BYTE_VARINT = 0x0080808080808080
-_UNROLLED = struct.Struct("8B")
-_LONG_BITS = 63
 
 
 def write_long(out: bytearray, value: int) -> None:
@@ -17,21 +15,18 @@ def write_long(out: bytearray, value: int) -> None:
     Raises:
         OverflowError: outside of 64 bits.
     """
-    if not -(1 << _LONG_BITS) <= value < 1 << _LONG_BITS:
-        raise OverflowError(f"{value} is not a long")
+    if 0 <= value < 64:
+        out.append(value << 1)
+        return
     n = value << 1 if value >= 0 else (-value << 1) - 1
     if n >> 49 and not n >> 56:  # present-day microseconds
-        out += _UNROLLED.pack(
-            n & 127 | 128,
-            n >> 7 & 127 | 128,
-            n >> 14 & 127 | 128,
-            n >> 21 & 127 | 128,
-            n >> 28 & 127 | 128,
-            n >> 35 & 127 | 128,
-            n >> 42 & 127 | 128,
-            n >> 49,
-        )
+        n = n & 0x000000000FFFFFFF | (n & 0x00FFFFFFF0000000) << 4
+        n = n & 0x00003FFF00003FFF | (n & 0x0FFFC0000FFFC000) << 2
+        n = n & 0x007F007F007F007F | (n & 0x3F803F803F803F80) << 1
+        out += (n | _EIGHT_BYTE_VARINT).to_bytes(8, "little")
         return
+    if n >> 64:
+        raise OverflowError(f"{value} is not a long")
     while n > 127:
         out.append(n & 127 | 128)
         n >>= 7
@@ -63,7 +58,7 @@ def read_long(data: bytes, at: int) -> tuple[int, int]:
         if byte < 128:
             break
         shift += 7
-        if shift > _LONG_BITS:
+        if shift > 63:
             raise ValueError("varint longer than 64 bits")
     return n >> 1 ^ -(n & 1), at
 

@@ -11,6 +11,7 @@ from math import dist, inf, isfinite, isnan, log, sqrt
 from operator import attrgetter
 from typing import Any
 
+from schemas.quick import maker
 from schemas.records import Indicators
 
 # One bar of the series: high, low, close, volume, and when the last fact in it was known.
@@ -19,6 +20,8 @@ Candle = tuple[float, float, float, float, int]
 SMA, FAST, SLOW, SIGNAL, WILDER, RETURNS = 20, 12, 26, 9, 14, 20
 ROOT_SMA, ROOT_RETURNS = sqrt(SMA), sqrt(RETURNS - 1)
 FAST_K, SLOW_K, SIGNAL_K = 2 / (FAST + 1), 2 / (SLOW + 1), 2 / (SIGNAL + 1)
+
+make_indicators = maker(Indicators)
 
 
 class IndicatorState:
@@ -129,7 +132,7 @@ class IndicatorState:
         last = self.count - 1
         windowed, wilder, signalled = last >= SMA - 1, last >= WILDER, last >= SLOW + SIGNAL - 2
         band = 2 * dist(self.closes, (self.mean,) * SMA) / ROOT_SMA if windowed else 0.0
-        values = Indicators(
+        values = make_indicators(
             return_log=self.returns[-1] if last else None,
             sma20=self.mean if windowed else None,
             ema12=self.ema12 if last >= FAST - 1 else None,

@@ -92,8 +92,11 @@ def joined(archives: Sequence[OpenArchive], starts: Mapping[Place, int], ends: M
         ends: their ends.
 
     Raises:
-        UserError: between two of them something is missing.
+        UserError: between two of them, or in what a manifest says, something is missing.
     """
+    for archive in archives:
+        if archive.log.firsts.keys() != ends.keys():
+            raise UserError(f"recording.json in {archive.folder} does not name each partition of the raw topics")
     for place in ends:
         reach, before = archives[0].log.firsts[place], ""
         for archive in archives:

@@ -145,3 +145,10 @@ def test_a_manifest_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     (folder / "recording.json").write_text(json.dumps({**manifest, "log": {"sha256": 1}}))
     with pytest.raises(UserError, match=r"recording\.json"):
         open_archives([folder])
+
+
+def test_a_manifest_that_lacks_a_partition_is_refused(tmp_path: Path) -> None:
+    """Nothing is known of it, so nothing joins."""
+    opened = open_archives([write(tmp_path / "a", {PLACES[0]: (0, 10)})])
+    with pytest.raises(UserError, match="does not name each partition"):
+        joined(opened, dict.fromkeys(PLACES, 10), dict.fromkeys(PLACES, 10))

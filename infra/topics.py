@@ -140,6 +140,7 @@ def _copy_topic(spec: TopicSpec) -> DesiredTopic:
     config = {
         **_common(_COPY_BYTES),
         "message.timestamp.type": "CreateTime",
+        "message.timestamp.before.max.ms": str(2**63 - 1),
         "cleanup.policy": "delete",
         "retention.ms": "-1",
         "retention.bytes": "-1",

@@ -53,7 +53,7 @@ def record_topics(bootstrap: str, folder: Path, start: int | None, end: int | No
         archive: also write everything that the topics hold, of any time, as it lies there.
 
     Raises:
-        UserError: the folder is not empty, or there is nothing to record.
+        UserError: the folder is not empty or cannot be written, or there is nothing to record.
         ServiceUnavailable: Kafka does not answer.
     """
     if folder.exists() and any(folder.iterdir()):
@@ -62,15 +62,18 @@ def record_topics(bootstrap: str, folder: Path, start: int | None, end: int | No
     firsts = log_starts(bootstrap, RAW_TOPICS)
     messages = read_until(bootstrap, {place: last for place, last in ends.items() if firsts[place] < last})
     log = None
-    if archive:
-        with LogWriter(folder) as writer:
-            facts, bad = _chosen(_written(messages, writer), start, end)
-            log = _finished(writer, bootstrap, ends)
-    else:
-        facts, bad = _chosen(messages, start, end)
-        if not any(facts.values()):
-            raise UserError("the raw topics hold no fact of that time; nothing was recorded")
-    write_recording(folder, facts[RAW_QUOTES] + facts[RAW_POSTS], log=log)
+    try:
+        if archive:
+            with LogWriter(folder) as writer:
+                facts, bad = _chosen(_written(messages, writer), start, end)
+                log = _finished(writer, bootstrap, ends)
+        else:
+            facts, bad = _chosen(messages, start, end)
+            if not any(facts.values()):
+                raise UserError("the raw topics hold no fact of that time; nothing was recorded")
+        write_recording(folder, facts[RAW_QUOTES] + facts[RAW_POSTS], log=log)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror}") from error
     archived = None if log is None else log.records
     return Recorded(str(folder), len(facts[RAW_QUOTES]), len(facts[RAW_POSTS]), bad, archived)
 

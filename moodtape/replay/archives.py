@@ -103,6 +103,11 @@ def joined(archives: Sequence[OpenArchive], starts: Mapping[Place, int], ends: M
             _require_next(place, before, reach, str(archive.folder), archive.log.firsts[place])
             reach, before = max(reach, archive.log.ends[place]), str(archive.folder)
         _require_next(place, before, reach, "the topic", starts[place])
+        if reach > ends[place]:
+            raise UserError(
+                f"{place[0]}/{place[1]}: {before} goes on to offset {reach} and the topic ends at {ends[place]}: Kafka "
+                "has lost what it held, and what it holds now is another log"
+            )
     return archives[0].log.firsts
 
 

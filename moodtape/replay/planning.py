@@ -95,7 +95,12 @@ def _require_input(bootstrap: str, begun: Plan, archives: Sequence[OpenArchive])
     if begun.complete or begun.loaded is not None:
         return
     if begun.archives:
-        _joined(bootstrap, begun, archives)
+        try:
+            _joined(bootstrap, begun, archives)
+        except UserError as error:
+            raise UserError(
+                f"replay {begun.id} cannot go on loading: {error}. Remove it by `moodtape replay drop {begun.id}`"
+            ) from error
     else:
         require_offsets(bootstrap, begun, begun.begins)
 

@@ -27,6 +27,7 @@ class Came(NamedTuple):
     body: int
     revision: int
     late: bool
+    time: int
 
 
 class Rules(Protocol):
@@ -56,7 +57,7 @@ class QuoteRules:
 
     def came(self, offset: int, record: Quote) -> Came:
         """A quote."""
-        return Came(offset, self._body(record), record.revision, "late" in record.flags)
+        return Came(offset, self._body(record), record.revision, "late" in record.flags, record.event_time)
 
     def _body(self, record: RawQuote | Quote) -> int:
         return hash(tuple(getattr(record, name) for name in self._shared))
@@ -100,7 +101,7 @@ class PostRules:
     def came(self, offset: int, record: ScoredPost) -> Came:
         """A scored post."""
         forgotten = "late" in record.flags and record.event_time < self._newest - POST_MEMORY
-        return Came(offset, self._body(record), record.revision, forgotten)
+        return Came(offset, self._body(record), record.revision, forgotten, record.event_time)
 
     def _body(self, record: RawPost | ScoredPost) -> int:
         # Of a deleted post nothing is passed on that tells who wrote it.

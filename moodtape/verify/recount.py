@@ -34,8 +34,9 @@ class Recount:
 
     A record that is sent back is another try of the same fact: ``in`` and ``dead`` count facts, and a fact is dead
     while its last try failed. Where the beginning of a log was removed, a key that does not add up is not judged if
-    what is missing may have stood there: outputs follow their facts in order, so the first that are held of the one
-    log tell how far back the other is needed.
+    what is missing may have stood there. Of raw facts their times tell: what was removed is not much later than the
+    first that are held. Of outputs their order does, which is that of their facts: the first that are held tell how far
+    back the raw log is needed.
     """
 
     def __init__(self, edge: Edge, rules: Rules, partition: int, end: int, tries: Tries, held: Held = WHOLE) -> None:
@@ -86,28 +87,28 @@ class Recount:
         """Blame what does not add up."""
         for offset in self._tries.dead.twice:
             self.edge.blame("extra", f"{self._place(offset)} is a dead letter twice")
-        raw_from, out_from = max(self._raw_from(), self._unlettered), self._out_from()
-        until = self._removed_until()
+        raw_from, until = max(self._raw_from(), self._unlettered), self._removed_until()
+        gone = -1 if self._held.out else until
         for key, went in self._went.items():
             came = self._came.pop(key, [])
-            removed = went[0].offset < raw_from or self._begins_before(came, out_from)
-            self._settle(key, went, came, removed or (not came and self._rules.may_repeat(went[0], until)))
+            removed = went[0].offset < raw_from or self._begins_before(came, until)
+            self._settle(key, went, came, removed or (not came and self._rules.may_repeat(went[0], gone)))
         for key, came in self._came.items():
-            if came[0].offset < out_from:
+            if came[0].time <= until:
                 self.edge.unjudged += 1
                 continue
             self.edge.blame("extra", f"{spoken(key)} came out ({self._where(came)}) and never went in")
 
     def _removed_until(self) -> int:
-        """No fact is later that was removed with what came of it: nothing is so far ahead of what follows it."""
-        if self._held.raw or self._held.out:
+        """No fact is later that was removed: nothing is so far ahead of what follows it. -1 if none was."""
+        if self._held.raw:
             return -1
         head = nsmallest(HEAD, ((fact.offset, fact.time) for facts in self._went.values() for fact in facts))
-        return max((time for _, time in head), default=-1) + LATENESS
+        return max((time for _, time in head), default=NEVER) + LATENESS
 
-    def _begins_before(self, came: Sequence[Came], out_from: int) -> bool:
-        """Whether facts of a key were removed: its first output was, or is a revision of what nobody holds any more."""
-        return bool(came) and (came[0].offset < out_from or (not self._held.raw and came[0].revision > 0))
+    def _begins_before(self, came: Sequence[Came], until: int) -> bool:
+        """Whether facts of a key may be removed: of its first output, or one that this is a revision of."""
+        return bool(came) and (came[0].time <= until or (not self._held.raw and came[0].revision > 0))
 
     def _count(self, offset: int) -> None:
         if offset < self._end:
@@ -130,13 +131,6 @@ class Recount:
         if self._held.out:
             return 0
         return _furthest(self._came, self._went)
-
-    def _out_from(self) -> int:
-        """Output offset from which on everything must have gone in: what gave those before may be removed."""
-        if self._held.raw:
-            return 0
-        # A few may all be duplicates, whose one output stands long before those of what was removed.
-        return _furthest(self._went, self._came) if sum(map(len, self._went.values())) >= HEAD else NEVER
 
     def _settle(self, key: Key, went: list[Went], came: list[Came], removed: bool) -> None:
         # What stands behind the end may be done or not: the account holds if it holds for some place between.

@@ -5,7 +5,11 @@ from collections.abc import Callable
 
 
 class Unanswered(Exception):
-    """A call did not return in time; it goes on in a thread of its own."""
+    """A call did not return in time; it goes on in ``thread``."""
+
+    def __init__(self, thread: threading.Thread) -> None:
+        super().__init__(thread.name)
+        self.thread = thread
 
 
 def within(seconds: float, call: Callable[[], object]) -> None:
@@ -28,6 +32,6 @@ def within(seconds: float, call: Callable[[], object]) -> None:
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
-        raise Unanswered
+        raise Unanswered(thread)
     if raised:
-        raise raised[0]
+        raise raised.pop()  # no list that holds what is raised through it

@@ -98,7 +98,8 @@ class PartitionCore:
                 if item is not None:
                     out.append(item)
                     continue
-                value = warm_up_of(headers) or data
+                if data is None:
+                    value = warm_up_of(headers)
             decode, key_of = decoders[topic]
             try:
                 record = decode(value)

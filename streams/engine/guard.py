@@ -1,4 +1,4 @@
-"""The one place that judges everything a fold raises: it tells poison from transient failures from bugs."""
+"""The one place that judges what a fold raises for a fact: it tells poison from transient failures from bugs."""
 
 from infra.errors import FatalError, PoisonError, TransientError
 from infra.log import get_logger

@@ -1,8 +1,10 @@
 """One Kafka transaction for everything a moment of a stage has to say: outputs, snapshots, offsets."""
 
 import random
+import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
@@ -24,7 +26,7 @@ TRANSACTION_TIMEOUT_MS = 10_000
 RETRY_SECONDS = 30.0
 UNANSWERED_SECONDS = CALL_SECONDS + 1
 # Each keeps its threads and buffers until its call returns.
-MOST_LEFT_BEHIND = 5
+MOST_HANGING = 5
 
 # Said to a worker that lost its place: another process has it.
 _FENCED = frozenset(
@@ -53,7 +55,7 @@ class Transactions:
             },
         )
         self._producer = Producer(self._config)
-        self._left_behind = 0
+        self._hanging: list[threading.Thread] = []
 
     def start(self, beat: Callable[[], None]) -> None:
         """Take over the transactional id: an older process of this name is fenced, its transaction aborted."""
@@ -77,16 +79,18 @@ class Transactions:
             self._send_offsets(finished, consumer, beat)
             failpoint("offsets-sent")
             self._insist(lambda: self._producer.commit_transaction(CALL_SECONDS), beat)
-        except Unanswered:
-            self._leave_behind(beat)
-            return False
         except KafkaException as error:
             self._abort(error, beat)
             return False
-        failpoint("committed")
-        metrics.COMMITS.labels("committed").inc()
-        metrics.COMMIT_SECONDS.observe(time.monotonic() - started)
-        return True
+        except Unanswered as error:
+            self._hanging.append(error.thread)
+        else:
+            failpoint("committed")
+            metrics.COMMITS.labels("committed").inc()
+            metrics.COMMIT_SECONDS.observe(time.monotonic() - started)
+            return True
+        self._leave_behind(beat)
+        return False
 
     def _write(self, item: Finished) -> None:
         for output in item.outputs:
@@ -114,14 +118,17 @@ class Transactions:
         for item in finished:
             ends[item.topic, item.owned.partition] = item.end
         offsets = [TopicPartition(topic, partition, end) for (topic, partition), end in ends.items()]
-        producer, group = self._producer, consumer.consumer_group_metadata()
+        self._insist(lambda: self._send(offsets, consumer.consumer_group_metadata()), beat)
 
-        def send() -> None:
+    def _send(self, offsets: Sequence[TopicPartition], group: Any) -> None:
+        producer = self._producer
+
+        def call() -> None:
             failpoint("offsets-sending")
             producer.send_offsets_to_transaction(offsets, group, CALL_SECONDS)
 
         # It ignores its time-out, and after a lost answer it may never return (librdkafka's issue 5456).
-        self._insist(lambda: within(UNANSWERED_SECONDS, send), beat)
+        within(UNANSWERED_SECONDS, call)
 
     def _insist(self, call: Callable[[], None], beat: Callable[[], None]) -> None:
         """Repeat a call of the transaction API while the client says that repeating may help."""
@@ -144,9 +151,9 @@ class Transactions:
         Taking over the id aborts what was written; what the call still sends is refused, as that of a fenced process.
         """
         metrics.COMMITS.labels("aborted").inc()
-        self._left_behind += 1
-        if self._left_behind > MOST_LEFT_BEHIND:
-            raise FatalError(f"sending offsets hung {self._left_behind} times")
+        self._hanging = [thread for thread in self._hanging if thread.is_alive()]
+        if len(self._hanging) > MOST_HANGING:
+            raise FatalError(f"sending offsets hangs {len(self._hanging)} times")
         _log.warning("sending offsets hangs: another producer goes on", seconds=UNANSWERED_SECONDS)
         self._producer = Producer(self._config)
         try:

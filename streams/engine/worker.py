@@ -31,7 +31,7 @@ from .chunks import Chunk, Finished, Handover
 from .pump import Pump
 
 _log = get_logger(__name__)
-# Longer than any call of the client may take.
+# Longer than any call of the client may take, but for asking where the state ends while the broker is away.
 SILENCE_SECONDS = 12.0
 STOP_SECONDS = 8.0
 _NO_ANSWERS: Mapping[str, Any] = {}

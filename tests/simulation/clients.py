@@ -3,6 +3,7 @@
 Each call lets other processes run first, so that whatever can happen between two calls does.
 """
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from random import Random
@@ -327,7 +328,7 @@ def within(seconds: float, call: Callable[[], object]) -> None:
 
     process.spawn("bounded", hang)
     process.wait(seconds)
-    raise Unanswered
+    raise Unanswered(threading.Thread(name="bounded"))
 
 
 class _Told:

@@ -54,6 +54,14 @@ def test_quotes_removed_from_either_log_raise_no_alarm(went: list[RawQuote], cut
     assert edge.ok, edge.problems
 
 
+def test_what_was_removed_may_be_said_again_at_length() -> None:
+    """The first of what is held may all be duplicates of what was removed; the outputs between are no forgeries."""
+    went = [raw(n * MINUTE) for n in range(200)]
+    again = [*went, *went[:100], raw(300 * MINUTE)]
+    edge = recount(again, first_stage(again), 200, 0)
+    assert edge.ok, edge.problems
+
+
 def many() -> tuple[list[RawQuote], list[Quote]]:
     """Quotes that all come out."""
     went = [raw(n * MINUTE) for n in range(MANY)]

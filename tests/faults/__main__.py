@@ -46,7 +46,8 @@ PAGE = """\
 
 Written by `make faults-all`. Each case is done to a running pipeline: servers of its own, the real processes under the
 real supervisor, and a generator that notes what the broker acknowledged. Whatever is random follows from the seed. A
-case that says how long an outage was in other words than its name was run with `--short`.
+case that says how long an outage was in other words than its name was run with `--short`. Cases that missed a goal, or
+that a change of the engine touches, are carried out again (`--again`): a line tells of its case's last run.
 
 - **lost**: acknowledged facts that are neither in their topic nor in the dead letters, records of a topic that are not
   in its table, mentions that a post names and that are not there; **twice**: any of these more than once, or from

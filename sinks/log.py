@@ -1,7 +1,7 @@
 """The Kafka side of a sink: the partitions of this process, chunks of them, and where they stand."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,7 @@ class KafkaLog:
         self._bootstrap = bootstrap
         self._next: dict[Part, int] = {}
         self._assigned: list[Part] = []
+        self._unsure: set[Part] = set()
         self.moved = False
         self._consumer = Consumer(_consumer_settings(settings, bootstrap, group))
         self._consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke)
@@ -88,6 +89,7 @@ class KafkaLog:
     def seek(self, offsets: Mapping[Part, int]) -> None:
         """Read on from these offsets, one for each assigned partition, and tell the group so."""
         self._next = dict(offsets)
+        self._unsure = set(offsets)
         self.moved = False
         self._consumer.assign(_places(offsets))
         self.commit(offsets)
@@ -107,7 +109,7 @@ class KafkaLog:
         messages = self._consume(seconds)
         if self.moved:
             return None
-        ends = self._ends()
+        ends = self._ends(messages)
         if not ends:
             return None
         begins = {part: self._next[part] for part in ends}
@@ -164,10 +166,16 @@ class KafkaLog:
         self._assigned, self._next, self.moved = [], {}, True
         consumer.unassign()
 
-    def _ends(self) -> dict[Part, int]:
+    def _ends(self, came: Iterable[Part]) -> dict[Part, int]:
+        """Up to where each partition was read, of those that moved.
+
+        After a seek the client may tell the position of before until it has come to the new one: until it has told that
+        it knows none, or has given a record, a position says nothing.
+        """
         places = self._consumer.position([TopicPartition(*part) for part in self._next])
-        ends = {Part(place.topic, place.partition): place.offset for place in places if place.offset != OFFSET_INVALID}
-        return {part: end for part, end in ends.items() if end > self._next[part]}
+        ends = {Part(place.topic, place.partition): place.offset for place in places}
+        self._unsure.difference_update(came, [part for part, end in ends.items() if end == OFFSET_INVALID])
+        return {part: end for part, end in ends.items() if end > self._next[part] and part not in self._unsure}
 
     def _offsets(
         self, admin: AdminClient, spec: Any, isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED

@@ -75,6 +75,7 @@ class Pump:
         self._progress = Progress(settings.stall_seconds)
         self.assigned = False
         self._assignments = 0
+        self._unsure: set[tuple[str, int]] = set()
         self._eager = settings.group_protocol == "classic"
         self._sources = stage.sources
         self._ends = Ends({} if stage.replay is None else stage.replay.ends)
@@ -168,6 +169,7 @@ class Pump:
         if not self._eager:
             self._consumer.incremental_unassign(places)
         self._start(places)
+        self._unsure = {(place.topic, place.partition) for place in places}
 
     def _start(self, places: list[TopicPartition]) -> None:
         """Read from these offsets on."""
@@ -189,6 +191,7 @@ class Pump:
             if owned is None:
                 continue
             metrics.RECORDS_IN.labels(topic).inc(len(group))
+            self._unsure.discard((topic, partition))
             end = max(positions[topic, partition], group[-1].offset() + 1)
             chunks.append(self._chunk(owned, topic, end, group))
         if chunks:
@@ -210,10 +213,18 @@ class Pump:
         return {place: self._ends.cap(place, offset) for place, offset in found.items()}
 
     def _note_markers(self) -> None:
-        """The log's last offsets may be transaction markers: an empty chunk commits the position behind them."""
+        """The log's last offsets may be transaction markers: an empty chunk commits the position behind them.
+
+        After going back, the client may tell the position of before until it has come to the new one: until it has
+        told that it knows none, or has given a record, a position says nothing.
+        """
         keys = [(topic, number) for number in self._owned for topic in self._sources]
         chunks = []
-        for (topic, number), position in self._positions(keys).items():
+        positions = self._positions(keys)
+        self._unsure -= {place for place, position in positions.items() if position < 0}
+        for (topic, number), position in positions.items():
+            if (topic, number) in self._unsure:
+                continue
             owned = self._owned[number]
             if position > owned.read.get(topic, 0):
                 chunks.append(self._chunk(owned, topic, position, []))
@@ -363,6 +374,8 @@ class Pump:
         if now < self._next_look:
             return
         self._next_look = now + LOOK_EVERY_SECONDS
+        if self._unsure:
+            self._read_again()
         if not self._paused:
             # A resume right after its pause may be lost (librdkafka issue 5591). Once more does no harm.
             self._consumer.resume(self._consumer.assignment())

@@ -77,6 +77,7 @@ class SimConsumer:
         self._generation = -1
         self._next: dict[Place, int] = {}
         self._told: set[Place] = set()
+        self._stale: dict[Place, int] = {}
         self._paused: set[Place] = set()
         self._turn = 0
         self._empty = False
@@ -170,6 +171,7 @@ class SimConsumer:
             found.append(SimMessage(place, offset, slot))
         if end > self._next[place]:
             self._told.add(place)
+            self._stale.pop(place, None)
             self._next[place] = end
         return found
 
@@ -177,6 +179,8 @@ class SimConsumer:
         """From the offsets given; without one, from where the group stands, else from the log's start."""
         known = {OFFSET_BEGINNING: {}, OFFSET_INVALID: self._group.offsets}
         starts = (((p.topic, p.partition), p.offset) for p in places)
+        # The position of a moment ago is told until the client has come to the new one.
+        self._stale |= {key: self._next[key] for key in self._told if key in self._next}
         self._next = {key: known[offset].get(key, 0) if offset < 0 else offset for key, offset in starts}
         self._paused.clear()
         self._told.clear()
@@ -194,10 +198,15 @@ class SimConsumer:
         self._paused -= {(p.topic, p.partition) for p in places}
 
     def position(self, places: Sequence[TopicPartition]) -> list[TopicPartition]:
-        known = [(p.topic, p.partition) for p in places]
-        return [
-            TopicPartition(*k, self._next[k] if k in self._told and k in self._next else OFFSET_INVALID) for k in known
-        ]
+        return [TopicPartition(p.topic, p.partition, self._position((p.topic, p.partition))) for p in places]
+
+    def _position(self, place: Place) -> int:
+        if place in self._told and place in self._next:
+            return self._next[place]
+        if place in self._stale and self._chance.random() < 0.5:
+            return self._stale[place]
+        self._stale.pop(place, None)
+        return OFFSET_INVALID
 
     def committed(self, places: Sequence[TopicPartition], timeout: float) -> list[TopicPartition]:
         """Waits for transactions that hold offsets of these partitions."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
+from sinks import log as sink_log
 from streams.engine import core, pump, transactions, watermarks
 
 from .clients import SimProducer
@@ -162,6 +163,22 @@ def poll_not_read_again(world: World) -> Iterator[None]:
 
 
 @contextmanager
+def stale_positions(world: World) -> Iterator[None]:
+    """A position that the client tells of before it went back is taken for one behind markers."""
+    never = property(lambda self: set(), lambda self, value: None)
+    with mock.patch.object(pump.Pump, "_unsure", never, create=True):
+        yield
+
+
+@contextmanager
+def stale_ends(world: World) -> Iterator[None]:
+    """The same in a sink."""
+    never = property(lambda self: set(), lambda self, value: None)
+    with mock.patch.object(sink_log.KafkaLog, "_unsure", never, create=True):
+        yield
+
+
+@contextmanager
 def offsets_not_waited_for(world: World) -> Iterator[None]:
     """The group tells its offsets while a transaction holds newer ones."""
     with mock.patch.object(world.broker, "holds_back", False):
@@ -187,6 +204,8 @@ MUTANTS = (
     Mutant("snapshot beside the transaction", "counting", 120, snapshot_beside_the_transaction),
     Mutant("rows beside the ledger", "storing", 200, rows_beside_the_ledger),
     Mutant("poll not read again", "counting", 400, poll_not_read_again),
+    Mutant("stale positions", "counting", 100, stale_positions),
+    Mutant("stale ends", "storing", 1000, stale_ends),
     Mutant("offsets not waited for", "counting", 80, offsets_not_waited_for),
     Mutant("interleaving not saved", "joining", 60, snapshots_by_time_alone),
     Mutant("given up, not saved", "mending", 10, snapshots_by_time_alone),

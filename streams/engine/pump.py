@@ -33,6 +33,7 @@ DRAIN_SECONDS = 2.0
 PATIENCE_SECONDS = 30.0
 LOOK_EVERY_SECONDS = 3.0
 PENDING_CHUNKS = 1000
+MOST_DOUBTS = 100
 
 
 class Pump:
@@ -76,6 +77,7 @@ class Pump:
         self.assigned = False
         self._assignments = 0
         self._unsure: set[tuple[str, int]] = set()
+        self._doubts = 0
         self._eager = settings.group_protocol == "classic"
         self._sources = stage.sources
         self._ends = Ends({} if stage.replay is None else stage.replay.ends)
@@ -166,10 +168,12 @@ class Pump:
             for number, owned in self._owned.items()
             for topic in self._sources
         ]
-        if not self._eager:
+        # Only of what it was not reading does the client forget the position at once.
+        if self._eager:
+            self._consumer.assign([])
+        else:
             self._consumer.incremental_unassign(places)
         self._start(places)
-        self._unsure = {(place.topic, place.partition) for place in places}
 
     def _start(self, places: list[TopicPartition]) -> None:
         """Read from these offsets on."""
@@ -177,6 +181,9 @@ class Pump:
             self._consumer.assign(places)
         else:
             self._consumer.incremental_assign(places)
+        self._unsure |= {
+            (place.topic, place.partition) for place in self._consumer.position(places) if place.offset >= 0
+        }
         self._paused = False
 
     def _hand_out(self, messages: Sequence[Message]) -> None:
@@ -215,13 +222,18 @@ class Pump:
     def _note_markers(self) -> None:
         """The log's last offsets may be transaction markers: an empty chunk commits the position behind them.
 
-        After going back, the client may tell the position of before until it has come to the new one: until it has
-        told that it knows none, or has given a record, a position says nothing.
+        After it was sent somewhere, the client may tell the position of before until it has come there: where it did so
+        then, a position says nothing until it has told that it knows none, or has given a record.
         """
         keys = [(topic, number) for number in self._owned for topic in self._sources]
         chunks = []
         positions = self._positions(keys)
         self._unsure -= {place for place, position in positions.items() if position < 0}
+        self._doubts = self._doubts + 1 if self._unsure else 0
+        if self._doubts > MOST_DOUBTS:  # it came there without telling, and nothing but markers was there
+            self._doubts = 0
+            self._read_again()
+            return
         for (topic, number), position in positions.items():
             if (topic, number) in self._unsure:
                 continue
@@ -330,6 +342,7 @@ class Pump:
         self._give_up([owned for number, owned in self._owned.items() if number in numbers])
         for number in numbers:
             self._owned.pop(number, None)
+        self._unsure = {place for place in self._unsure if place[1] not in numbers}
         if self._eager:
             consumer.unassign()
         else:
@@ -374,8 +387,6 @@ class Pump:
         if now < self._next_look:
             return
         self._next_look = now + LOOK_EVERY_SECONDS
-        if self._unsure:
-            self._read_again()
         if not self._paused:
             # A resume right after its pause may be lost (librdkafka issue 5591). Once more does no harm.
             self._consumer.resume(self._consumer.assignment())

@@ -89,9 +89,12 @@ class KafkaLog:
     def seek(self, offsets: Mapping[Part, int]) -> None:
         """Read on from these offsets, one for each assigned partition, and tell the group so."""
         self._next = dict(offsets)
-        self._unsure = set(offsets)
         self.moved = False
+        # Only of what it was not reading does the client forget the position at once.
+        self.hold()
         self._consumer.assign(_places(offsets))
+        told = self._consumer.position(_places(offsets))
+        self._unsure = {Part(place.topic, place.partition) for place in told if place.offset != OFFSET_INVALID}
         self.commit(offsets)
 
     def hold(self) -> None:
@@ -169,8 +172,9 @@ class KafkaLog:
     def _ends(self, came: Iterable[Part]) -> dict[Part, int]:
         """Up to where each partition was read, of those that moved.
 
-        After a seek the client may tell the position of before until it has come to the new one: until it has told that
-        it knows none, or has given a record, a position says nothing.
+        After a seek the client may tell the position of before until it has come to the new one: where it did so then,
+        a position says nothing until it has told that it knows none, or has given a record. (Should it come there
+        without either, the loop finds the partition stuck and the process is started again.)
         """
         places = self._consumer.position([TopicPartition(*part) for part in self._next])
         ends = {Part(place.topic, place.partition): place.offset for place in places}

@@ -205,7 +205,7 @@ MUTANTS = (
     Mutant("rows beside the ledger", "storing", 200, rows_beside_the_ledger),
     Mutant("poll not read again", "counting", 400, poll_not_read_again),
     Mutant("stale positions", "counting", 100, stale_positions),
-    Mutant("stale ends", "storing", 1000, stale_ends),
+    Mutant("stale ends", "storing", 2500, stale_ends),
     Mutant("offsets not waited for", "counting", 80, offsets_not_waited_for),
     Mutant("interleaving not saved", "joining", 60, snapshots_by_time_alone),
     Mutant("given up, not saved", "mending", 10, snapshots_by_time_alone),

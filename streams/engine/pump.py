@@ -33,6 +33,7 @@ DRAIN_SECONDS = 2.0
 PATIENCE_SECONDS = 30.0
 LOOK_EVERY_SECONDS = 3.0
 PENDING_CHUNKS = 1000
+# Polls without a record, some two seconds.
 MOST_DOUBTS = 100
 
 

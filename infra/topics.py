@@ -75,7 +75,8 @@ def create_topics(bootstrap: str, settings: Settings, replay: str = LIVE, copied
         for t in missing
     ]
     for name, future in admin.create_topics(new, operation_timeout=_TIMEOUT_SECONDS).items():
-        _created(name, future)
+        # Somebody else created it at the same time; diff_topics tells whether as we want it.
+        _settle(name, future, "create", KafkaError.TOPIC_ALREADY_EXISTS)
     return [topic.name for topic in missing]
 
 
@@ -91,7 +92,7 @@ def delete_topics(bootstrap: str, names: Iterable[str]) -> None:
     if not left:
         return
     for name, future in admin.delete_topics(left, operation_timeout=_TIMEOUT_SECONDS).items():
-        _deleted(name, future)
+        _settle(name, future, "delete", KafkaError.UNKNOWN_TOPIC_OR_PART)
 
 
 def diff_topics(bootstrap: str, settings: Settings) -> list[str]:
@@ -178,23 +179,14 @@ def _kept(retention_ms: int | None) -> dict[str, str]:
     return {"cleanup.policy": "delete", "retention.ms": str(retention_ms), "segment.ms": str(segment_ms)}
 
 
-def _created(name: str, future: "object") -> None:
+def _settle(name: str, future: "object", verb: str, harmless: int) -> None:
+    """Wait for what was asked of a topic; ``harmless`` is the code of an error that says it is so already."""
     try:
         future.result()  # type: ignore[attr-defined]  # confluent_kafka has no types
     except KafkaException as error:
         problem: KafkaError = error.args[0]
-        # Somebody else created it at the same time; diff_topics tells whether as we want it.
-        if problem.code() != KafkaError.TOPIC_ALREADY_EXISTS:
-            raise ServiceUnavailable(f"kafka did not create {name}: {problem.str()}") from None
-
-
-def _deleted(name: str, future: "object") -> None:
-    try:
-        future.result()  # type: ignore[attr-defined]  # confluent_kafka has no types
-    except KafkaException as error:
-        problem: KafkaError = error.args[0]
-        if problem.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-            raise ServiceUnavailable(f"kafka did not delete {name}: {problem.str()}") from None
+        if problem.code() != harmless:
+            raise ServiceUnavailable(f"kafka did not {verb} {name}: {problem.str()}") from None
 
 
 def _found(bootstrap: str, names: list[str]) -> tuple[dict[str, int], dict[str, dict[str, str]]]:

@@ -41,7 +41,7 @@ test: setup ## Run the whole test suite against real servers.
 	@$(PYTEST)
 	@echo "tests passed. Next: make check"
 
-histories: setup ## Simulate crashes, zombies and rebalances (N=10000 SEED=0 FLOW=counting|storing|mending|joining|prices|whole|returning).
+histories: setup ## Simulate crashes, zombies and rebalances (N=10000 SEED=0 FLOW=counting|storing|mending|joining|prices|whole|turns|returning).
 	@$(BIN)/python -m tests.simulation --count $(or $(N),10000) --seed $(or $(SEED),0) $(if $(FLOW),--flow $(FLOW))
 
 unit: setup ## Run the tests that need no server.

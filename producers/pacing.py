@@ -13,8 +13,10 @@ Position = tuple[int, ...]
 
 
 class Pacing:
-    """Puts a clock after every 1,000 facts, at every jump of event time over 10 minutes, and at the end.
+    """Puts a clock before the first fact, after every 1,000, at jumps of event time over 10 minutes, and at the end.
 
+    The one before the first is for topics in which other sources have ended: with it the stages know that this one has
+    begun before they have any of its facts, and do not close what these facts lie in as that of the ended ones.
     Below full speed also one each second of the wall clock; facts then come in bursts, once a second, each
     when it is due. A clock's time is that of the next fact less one microsecond; at the end the last fact's.
 
@@ -66,7 +68,7 @@ class Pacing:
 
     def _clock_due(self, moment: int) -> bool:
         if self._last is None:
-            return False
+            return True
         return self._since >= FACTS_BETWEEN_CLOCKS or moment - self._last > JUMP
 
     def _mark(self, moment: int, position: Position) -> Mark:

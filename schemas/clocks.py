@@ -13,6 +13,7 @@ ORIGIN_HEADER = "moodtape-origin"
 BLIND_FROM_HEADER = "moodtape-blind-from"
 SOURCES_HEADER = "moodtape-sources"
 BLIND_HEADER = "moodtape-blind"
+UNTIL_HEADER = "moodtape-until"
 # On raw clocks: where their source stands, in its own words. Written in one transaction with the facts before it.
 POSITION_HEADER = "moodtape-position"
 
@@ -33,6 +34,9 @@ class Blind:
 class Clock:
     """One clock. ``time`` is microseconds UTC and only set for kind ``time``; a ``tick`` has no origin.
 
+    ``until`` rides on the ends of inner topics: the latest raw clock before it, 0 where none is told. Raw clocks go to
+    all partitions of both topics, so it tells which ends are of the same time.
+
     ``sources`` and ``blind`` ride on the clocks of mentions.v1: which post sources feed the partition, and
     when they were blind since the clock before (the coverage of moods comes from them).
     """
@@ -40,6 +44,7 @@ class Clock:
     kind: Kind
     origin: str = ""
     time: int = 0
+    until: int = 0
     blind_from: int | None = None
     sources: Sequence[str] = field(default=())
     blind: Sequence[Blind] = field(default=())
@@ -55,6 +60,8 @@ class Clock:
         headers = [(CLOCK_HEADER, text.encode())]
         if self.origin:
             headers.append((ORIGIN_HEADER, self.origin.encode()))
+        if self.until:
+            headers.append((UNTIL_HEADER, str(self.until).encode()))
         if self.blind_from is not None:
             headers.append((BLIND_FROM_HEADER, str(self.blind_from).encode()))
         if self.sources:
@@ -89,15 +96,13 @@ def _parse(headers: Mapping[str, str]) -> Clock:
         return Clock(kind="tick")
     if not origin:
         raise ValueError("no origin")
-    if text == "end":
-        return Clock(kind="end", origin=origin)
-    if text == "idle":
-        return Clock(kind="idle", origin=origin)
+    kind: Kind = "end" if text == "end" else "idle" if text == "idle" else "time"
     blind_from = headers.get(BLIND_FROM_HEADER)
     return Clock(
-        kind="time",
+        kind=kind,
         origin=origin,
-        time=int(text),
+        time=int(text) if kind == "time" else 0,
+        until=int(headers.get(UNTIL_HEADER, 0)),
         blind_from=None if blind_from is None else int(blind_from),
         sources=tuple(s for s in headers.get(SOURCES_HEADER, "").split(",") if s),
         blind=tuple(_blind(span) for span in headers.get(BLIND_HEADER, "").split(",") if span),

@@ -8,23 +8,29 @@ Span = tuple[int, int]
 
 
 class Coverage:
-    """The post sources heard of, and when each was blind.
+    """The post sources heard of, since when, and when each was blind.
 
-    The same spans come over every origin of a partition; they are united, so hearing one twice changes nothing.
+    The same spans come over every origin of a partition; they are united, so hearing one twice changes nothing. A
+    source counts for what ends after the clock before the one that first named it, of the origin where that is
+    earliest: so its coming changes nothing of what may have been told before, whatever was read in between.
     """
 
     def __init__(self, enabled: Sequence[str]) -> None:
         """Take the sources that count; an empty sequence means all that were heard of."""
         self._enabled = tuple(dict.fromkeys(enabled))
-        self._heard: dict[str, None] = {}
+        self._since: dict[str, int] = {}
+        self._clocks: dict[str, int] = {}
         self._blind: dict[str, list[Span]] = {}
 
     def hear(self, clock: Clock) -> bool:
-        """Note the clock's sources and blind spans; True when anything was new."""
-        changed = False
+        """Note the clock's time, sources and blind spans; True when anything was new."""
+        before = self._clocks.get(clock.origin, 0)
+        changed = clock.time > before
+        if changed:
+            self._clocks[clock.origin] = clock.time
         for source in clock.sources:
-            if source not in self._heard:
-                self._heard[source] = None
+            if before < self._since.get(source, before + 1):
+                self._since[source] = before
                 changed = True
         for blind in clock.blind:
             changed |= self._add(blind.source, (blind.start, blind.end))
@@ -41,9 +47,9 @@ class Coverage:
     def share(self, start: int, end: int) -> float:
         """Mean over the sources that count of the seen share of (start, end], 0 to 1.
 
-        A source that counts and was never heard of saw nothing. Without any source the answer is 0.
+        A source that counts and was not heard of by then saw nothing. Without any source the answer is 0.
         """
-        sources = self._enabled or sorted(self._heard)
+        sources = self._enabled or sorted(source for source, since in self._since.items() if since < end)
         if not sources:
             return 0.0
         total = 0.0
@@ -52,7 +58,7 @@ class Coverage:
         return total / len(sources)
 
     def _seen(self, source: str, start: int, end: int) -> float:
-        if source not in self._heard:
+        if self._since.get(source, end) >= end:
             return 0.0
         blind = sum(max(0, min(end, b) - max(start, a)) for a, b in self._blind.get(source, ()))
         return 1.0 - blind / (end - start)
@@ -65,13 +71,15 @@ class Coverage:
             self._blind = {source: spans for source, spans in kept.items() if spans}
         return changed
 
-    def state(self) -> tuple[list[str], dict[str, list[Span]]]:
-        """``(sources heard, blind spans)``, for :meth:`restore`."""
-        return sorted(self._heard), self._blind
+    def state(self) -> tuple[dict[str, int], dict[str, list[Span]], dict[str, int]]:
+        """``(sources heard, blind spans, last clock of each origin)``, for :meth:`restore`."""
+        return self._since, self._blind, self._clocks
 
-    def restore(self, heard: Sequence[str], blind: Mapping[str, Sequence[Sequence[int]]]) -> None:
+    def restore(
+        self, since: Mapping[str, int], blind: Mapping[str, Sequence[Sequence[int]]], clocks: Mapping[str, int]
+    ) -> None:
         """Take back what :meth:`state` gave."""
-        self._heard = dict.fromkeys(heard)
+        self._since, self._clocks = dict(since), dict(clocks)
         self._blind = {source: [(a, b) for a, b in spans] for source, spans in blind.items()}
 
 

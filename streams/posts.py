@@ -130,7 +130,7 @@ class PostsFold(Fold):
 
     def heard(self, clock: Clock) -> None:
         """Note the clock's source, and the span that it was blind in."""
-        if clock.source not in self._without_posts:
+        if clock.kind == "time" and clock.source not in self._without_posts:
             self._notes.hear(clock)
 
     def clock_notes(self) -> tuple[Sequence[str], Sequence[Any]]:

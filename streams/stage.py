@@ -50,7 +50,7 @@ class Fold:
         raise NotImplementedError
 
     def heard(self, clock: Clock) -> None:
-        """See a clock of kind ``time`` before it moves the watermark."""
+        """See a clock before it moves the watermark."""
 
     def advance(self, watermark: int) -> Sequence[Emit]:
         """The watermark moved: emit what it closes, and revisions of what changed since it last moved."""

@@ -11,6 +11,7 @@ Entries = Mapping[str, bytes]
 Upgrade = Callable[[str, Entries], Entries]
 """From a stage's name and the entries of a partition in one version to those of the next; the cursor as it was."""
 
+_COVERAGE = "fold:coverage|0|0|"
 _KNOWN_AT = 7  # place of ``known`` among the indicators' values
 
 
@@ -65,5 +66,14 @@ def _bar_entry(key: str, value: bytes, minutes: Mapping[str, Mapping[int, int]])
     return msgspec.msgpack.encode(rows)
 
 
-UPGRADES: dict[int, Upgrade] = {2: from_2}
+def from_3(stage: str, entries: Entries) -> Entries:
+    """Moods know since when a source was heard: all that were heard of, from the beginning."""
+    kept = entries.get(_COVERAGE)
+    if stage != "moods" or kept is None:
+        return entries
+    heard, blind = msgspec.msgpack.decode(kept)
+    return {**entries, _COVERAGE: msgspec.msgpack.encode([dict.fromkeys(heard, 0), blind, {}])}
+
+
+UPGRADES: dict[int, Upgrade] = {2: from_2, 3: from_3}
 """Version -> the step from it to the next."""

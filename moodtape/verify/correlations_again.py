@@ -42,6 +42,7 @@ class _Input:
     waiting: deque[tuple[Fact | Heard, bool]] = field(default_factory=deque)
     clock: int = NEVER
     away: bool = False
+    ended: bool = False
     sure: bool = True
 
     @property
@@ -161,12 +162,12 @@ class CorrelationsAgain:
             self._mood(entry.record, source)
 
     def _hear(self, topic: str, source: _Input, clock: Clock) -> None:
-        source.away = clock.kind in ("end", "idle")
-        if source.away:
-            self._late.leave(topic, source.clock, clock.kind == "end")
+        source.away, source.ended = clock.kind in ("end", "idle"), clock.kind == "end"
+        if source.ended:
+            self._late.end(topic, source.clock)
         elif clock.kind == "time":
             source.clock = max(source.clock, clock.time)
-            self._late.come_back(topic, source.clock)
+            self._late.come_back(topic)
         step = self._clockwork.hear(topic, clock)
         if step is not None:
             self._emit(None if step == "flush" else self._clockwork.time)
@@ -189,7 +190,7 @@ class CorrelationsAgain:
 
     def _passed(self, source: _Input) -> int:
         """No correlation that ends later can have been made without the record that comes now."""
-        return ALWAYS if source.away else max(source.clock, self._emitted)
+        return ALWAYS if source.ended else max(source.clock, self._emitted)
 
     def _emit(self, until: int | None) -> None:
         if self._first is None:

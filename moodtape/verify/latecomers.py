@@ -2,15 +2,15 @@
 
 How the records of two inputs interleaved is in no log. A correlation is certain where nothing inside its window was
 written after its own topic's clock had passed the correlation's end. Where something was, the stage may have seen it
-or not. And while one input is away (idle, or at its end) the other alone moves the stage, so that for a while after
-the return it is not certain which correlations had been made by then.
+or not. And where an input ended and came back, the stage may have met the ends of both at once, which closes what was
+open, or only one of them at a time.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from .buckets import KEPT, MICROS
+from .buckets import MICROS
 from .correlation_figures import MOOD_INTERVAL, BarEntry, MoodEntry, Override
 
 MOST_WAYS = 100
@@ -45,7 +45,7 @@ class Latecomers:
 
     def __init__(self) -> None:
         self._notes: dict[str, _Notes] = {}
-        self._away: dict[str, tuple[int, int]] = {}
+        self._ended: dict[str, int] = {}
         self._returns: list[tuple[int, int]] = []
 
     def note_bar(self, symbol: str, late: Late[BarEntry]) -> None:
@@ -58,15 +58,15 @@ class Latecomers:
         if late.clock >= late.entry.end:
             self._notes.setdefault(symbol, _Notes()).moods.append(late)
 
-    def leave(self, topic: str, clock: int, ended: bool) -> None:
-        """An input goes away when its clock is there; at an end even open buckets are closed."""
-        self._away.setdefault(topic, (clock, clock + LONGEST_BUCKET if ended else clock))
+    def end(self, topic: str, clock: int) -> None:
+        """An input ends when its clock is there."""
+        self._ended.setdefault(topic, clock)
 
-    def come_back(self, topic: str, clock: int) -> None:
+    def come_back(self, topic: str) -> None:
         """An input has a clock again."""
-        if topic in self._away:
-            left, reach = self._away.pop(topic)
-            self._returns.append((left, max(reach, clock + KEPT)))
+        if topic in self._ended:
+            left = self._ended.pop(topic)
+            self._returns.append((left, left + LONGEST_BUCKET))
 
     def forget(self, now: int) -> None:
         """Drop what touches no correlation any more."""
@@ -76,7 +76,7 @@ class Latecomers:
         self._returns = [(left, reach) for left, reach in self._returns if reach >= now - FORGET]
 
     def is_unclear(self, end: int) -> bool:
-        """Whether an input was away and came back around there."""
+        """Whether the bar there was open when an input ended that came back."""
         return any(left < end <= reach for left, reach in self._returns)
 
     def ways(self, symbol: str, interval: int, end: int) -> list[Override]:

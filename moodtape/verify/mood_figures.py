@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from schemas.clocks import Clock
 from schemas.records import Mention, Sentiment
 
 HISTORY = 30
@@ -133,7 +134,9 @@ def tell_buzz(mentions: int, before: Sequence[int]) -> float | None:
 
 
 class Sight:
-    """Which post sources feed a partition and when they were blind, as its clocks tell.
+    """Which post sources feed a partition, since when, and when they were blind, as its clocks tell.
+
+    A source counts for the buckets that end after the clock before the one that names it first, of any origin.
 
     Args:
         enabled: the sources that count for coverage; empty = all that were heard of.
@@ -141,19 +144,24 @@ class Sight:
 
     def __init__(self, enabled: Sequence[str]) -> None:
         self._enabled = tuple(dict.fromkeys(enabled))
-        self._heard: set[str] = set()
+        self._told: dict[str, int] = {}
+        self._heard: dict[tuple[str, str], int] = {}
         self._blind: dict[str, set[tuple[int, int]]] = {}
 
-    def hear(self, sources: Iterable[str], blind: Iterable[tuple[str, int, int]]) -> None:
+    def hear(self, clock: Clock) -> None:
         """Take what rides on a clock."""
-        self._heard.update(sources)
-        for source, start, end in blind:
-            self._blind.setdefault(source, set()).add((start, end))
+        before = self._told.get(clock.origin, 0)
+        for source in clock.sources:
+            self._heard.setdefault((source, clock.origin), before)
+        self._told[clock.origin] = max(before, clock.time)
+        for span in clock.blind:
+            self._blind.setdefault(span.source, set()).add((span.start, span.end))
 
     def coverage(self, start: int, end: int) -> float:
         """Mean share of (start, end] that the sources could see."""
-        sources = self._enabled or tuple(self._heard)
-        shares = [1 - self._dark(source, start, end) / (end - start) for source in sources if source in self._heard]
+        heard = {source for (source, _), since in self._heard.items() if since < end}
+        sources = self._enabled or tuple(heard)
+        shares = [1 - self._dark(source, start, end) / (end - start) for source in sources if source in heard]
         return math.fsum(shares) / len(sources) if sources else 0.0
 
     def _dark(self, source: str, start: int, end: int) -> int:

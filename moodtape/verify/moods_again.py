@@ -160,7 +160,7 @@ class MoodsAgain:
                 heappush(self._due, (end, interval, name))
 
     def _hear(self, topic: str, clock: Clock, sure: bool) -> None:
-        self._sight.hear(clock.sources, ((span.source, span.start, span.end) for span in clock.blind))
+        self._sight.hear(clock)
         step = self._clockwork.hear(topic, clock)
         now = self._clockwork.time
         if self._first is None:

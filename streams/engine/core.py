@@ -157,8 +157,7 @@ class PartitionCore:
     def _hear(self, entry: Entry, clock: Clock, out: list[Output]) -> None:
         if clock.kind == "tick":
             return
-        if clock.kind == "time":
-            self._fold.heard(clock)
+        self._fold.heard(clock)
         move = self._watermark.hear(entry.topic, clock, entry.append_ms)
         if move is not None:
             self._forward(move, out)
@@ -171,14 +170,19 @@ class PartitionCore:
         if not self._stage.clocked:
             return
         sources, blind = self._fold.clock_notes()
-        clock = Clock(kind=move.kind, origin=self._origin, time=move.time, sources=sources, blind=blind)
-        if self._stage.broadcast and clock.kind == "time":
-            self._coalesce(clock)
+        times = {"until": move.time} if move.kind == "end" else {"time": move.time}
+        clock = Clock(kind=move.kind, origin=self._origin, **times, sources=sources, blind=blind)
+        if self._stage.broadcast and clock.kind == "time" and not move.returns:
+            self._coalesce(clock, out)
             return
+        # What follows must not be taken for part of what ended before: downstream hears of the return first.
         self._forward_pending(out)
         self._write_clock(clock, out)
 
-    def _coalesce(self, clock: Clock) -> None:
+    def _coalesce(self, clock: Clock, out: list[Output]) -> None:
+        """Put a clock in the place of the one that waits; one that names a new source leaves it as it is."""
+        if self._pending is not None and self._pending.sources != clock.sources:
+            self._forward_pending(out)
         earlier: Sequence[Blind] = self._pending.blind if self._pending else ()
         self._pending = Clock(
             kind="time", origin=clock.origin, time=clock.time, sources=clock.sources, blind=(*earlier, *clock.blind)

@@ -18,7 +18,7 @@ import msgspec
 
 from streams.upgrades import UPGRADES, Entries, SnapshotVersionError
 
-VERSION = 3
+VERSION = 4
 CURSOR = "cursor"
 FOLD = "fold:"
 

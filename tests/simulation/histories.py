@@ -10,11 +10,11 @@ from .counting import COUNTING
 from .flows import Flow
 from .inputs import Input
 from .joining import JOINING
-from .market import PRICES, RETURNING, WHOLE
+from .market import PRICES, RETURNING, TURNS, WHOLE
 from .mending import MENDING
 from .storing import STORING
 
-FLOWS = {flow.name: flow for flow in (COUNTING, STORING, MENDING, JOINING, PRICES, WHOLE, RETURNING)}
+FLOWS = {flow.name: flow for flow in (COUNTING, STORING, MENDING, JOINING, PRICES, WHOLE, TURNS, RETURNING)}
 
 
 EVENTS = ("append", "work", "kill", "stop", "expire", "hang", "twin", "time-out", "fault", "compact")

@@ -112,25 +112,42 @@ def many_prices(rng: random.Random) -> list[Input]:
 
 def returning_sources(rng: random.Random) -> list[Input]:
     """Prices and posts whose sources end, fall silent for as long as makes them idle, and come back."""
-    now, silence, out = START, 0, list[Input]()
-    for number in range(rng.randint(8, 24)):
+    return _interrupted(rng, ends=0.15, start=START, silence=0)[0]
+
+
+def sources_in_turn(rng: random.Random) -> list[Input]:
+    """The same, but that one ends only with the other, and the next ones are of another day and begin with a clock."""
+    parts, start, late = list[Input](), START, 0
+    for turn in range(rng.randint(1, 3)):
+        opening = [replace(each, at_ms=START // 1000 + late) for each in _both("time", start - 1)]
+        part, start, late = _interrupted(rng, ends=0.0, start=start, silence=late, first=100 * turn)
+        parts += [*opening, *part]
+        start += 48 * HOUR
+    return parts
+
+
+def _interrupted(
+    rng: random.Random, ends: float, start: int, silence: int, first: int = 0
+) -> tuple[list[Input], int, int]:
+    """One part, the time and the silence at its end; posts are numbered from ``first`` on."""
+    now, out = start, list[Input]()
+    for number in range(first, first + rng.randint(8, 24)):
         now += rng.choice((5 * SECOND, 40 * SECOND, 4 * MINUTE, rng.choice((MINUTE, 2 * HOUR))))
         some = _price(rng, now) if rng.random() < 0.6 else _post(rng, now, number)
         if rng.random() < 0.5:
             some += _some("time", now, rng.choice(("x/0", "x/0", "yahoo/0")))
-        if rng.random() < 0.15:
+        if rng.random() < ends:
             some += _some("end", 0, rng.choice(("x/0", "x/0", "yahoo/0")))
         if rng.random() < 0.15:
             silence += IDLE_AFTER_MS + 1
             some += _some("tick", 0, "x/0")
         out += [replace(each, at_ms=START // 1000 + silence) for each in some]
-    last = [
-        *_some("time", now, "x/0"),
-        *_some("time", now, "yahoo/0"),
-        *_some("end", 0, "x/0"),
-        *_some("end", 0, "yahoo/0"),
-    ]
-    return out + [replace(each, at_ms=START // 1000 + silence) for each in last]
+    last = [*_both("time", now), *_both("end", 0)]
+    return out + [replace(each, at_ms=START // 1000 + silence) for each in last], now, silence
+
+
+def _both(kind: Any, time: int) -> list[Input]:
+    return [each for origin in ("x/0", "yahoo/0") for each in _some(kind, time, origin)]
 
 
 def _some(kind: Any, time: int, origin: str) -> list[Input]:
@@ -153,6 +170,13 @@ WHOLE = Flow(
     name="whole",
     stages=five_stages,
     inputs=prices_and_posts,
+    differences=same_answers,
+    stored=(BARS, SENTIMENT, CORRELATIONS),
+)
+TURNS = Flow(
+    name="turns",
+    stages=five_stages,
+    inputs=sources_in_turn,
     differences=same_answers,
     stored=(BARS, SENTIMENT, CORRELATIONS),
 )

@@ -123,6 +123,20 @@ def closes_too_late(world: World) -> Iterator[None]:
 
 
 @contextmanager
+def away_left_out(world: World) -> Iterator[None]:
+    """A stage goes on without those before it that ended or are idle."""
+
+    def make(rise: Callable[..., Any]) -> Callable[..., Any]:
+        def broken(self: Any, times: Any) -> Any:
+            return rise(self, [o.time for o in self._origins.values() if o.state == "live"])
+
+        return broken
+
+    with _patched(watermarks.Watermark, "_rise_to", make):
+        yield
+
+
+@contextmanager
 def snapshot_beside_the_transaction(world: World) -> Iterator[None]:
     """Snapshots are written at once, whatever becomes of the transaction."""
 
@@ -201,12 +215,13 @@ MUTANTS = (
     Mutant("stale snapshot", "counting", 80, stale_snapshot),
     Mutant("lateness across partitions", "counting", 20, lateness_across_partitions),
     Mutant("closes too late", "prices", 5, closes_too_late),
+    Mutant("away left out", "turns", 100, away_left_out),
     Mutant("snapshot beside the transaction", "counting", 120, snapshot_beside_the_transaction),
     Mutant("rows beside the ledger", "storing", 200, rows_beside_the_ledger),
     Mutant("poll not read again", "counting", 400, poll_not_read_again),
     Mutant("stale positions", "counting", 100, stale_positions),
     Mutant("stale ends", "storing", 2500, stale_ends),
     Mutant("offsets not waited for", "counting", 80, offsets_not_waited_for),
-    Mutant("interleaving not saved", "joining", 60, snapshots_by_time_alone),
+    Mutant("interleaving not saved", "joining", 200, snapshots_by_time_alone),
     Mutant("given up, not saved", "mending", 10, snapshots_by_time_alone),
 )

@@ -48,7 +48,13 @@ class Wall:
 def test_the_end_is_a_clock_of_the_last_fact_and_an_end() -> None:
     """After the last fact comes a clock with its time, then the end, both with the last position."""
     events = list(Pacing(write, None).events(facts([5, 9]), (0,)))
-    assert events[2:] == [Mark(9, "2"), End("2")]
+    assert events[3:] == [Mark(9, "2"), End("2")]
+
+
+def test_a_clock_stands_before_the_first_fact() -> None:
+    """It says that the source has begun; its position is where the facts begin."""
+    events = list(Pacing(write, None).events(facts([5, 9]), (0,)))
+    assert events[:2] == [Mark(4, "0"), next(facts([5]))]
 
 
 def test_no_facts_are_only_an_end() -> None:
@@ -60,7 +66,11 @@ def test_a_jump_over_ten_minutes_is_bridged_by_a_clock() -> None:
     """A clock stands before a fact that comes more than ten minutes later, and none where it is exactly ten."""
     later = JUMP + 1
     events = list(Pacing(write, None).events(facts([0, JUMP, JUMP + later]), (0,)))
-    assert [e for e in events if isinstance(e, Mark)] == [Mark(JUMP + later - 1, "2"), Mark(JUMP + later, "3")]
+    assert [e for e in events if isinstance(e, Mark)] == [
+        Mark(-1, "0"),
+        Mark(JUMP + later - 1, "2"),
+        Mark(JUMP + later, "3"),
+    ]
 
 
 @settings(deadline=None, max_examples=50)
@@ -71,7 +81,7 @@ def test_a_clock_never_says_too_much_nor_falls(steps: list[int], thousands: int)
     for step in steps:
         moment += step
         times.extend([moment] * (1 + thousands * 400))
-    clock, since = -1, 0
+    clock, since = -2, 0
     for event in Pacing(write, None).events(facts(times), (0,)):
         if isinstance(event, Fact):
             assert event.record.event_time > clock
@@ -96,7 +106,7 @@ def test_below_full_speed_a_clock_comes_each_wall_second() -> None:
     """While the next fact is not due there is a clock a second, always the next fact's time less one microsecond."""
     wall = Wall()
     seen = wall.run(Pacing(write, 1.0, monotonic=wall).events(facts([0, 10 * SECOND]), (0,)))
-    marks = [(at - 100, e.time) for at, e in seen if isinstance(e, Mark)]
+    marks = [(at - 100, e.time) for at, e in seen if isinstance(e, Mark)][1:]
     assert [at for at, _ in marks[:10]] == list(range(10))
     assert {moment for _, moment in marks[:10]} == {10 * SECOND - 1}
 

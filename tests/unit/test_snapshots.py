@@ -150,7 +150,7 @@ def test_an_upgrade_is_written_with_the_next_snapshot(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    ("version", "says"), [(1, "version 1 of quotes: no way leads from it to 3"), (9, "version 9 of quotes is newer")]
+    ("version", "says"), [(1, "version 1 of quotes: no way leads from it to 4"), (9, "version 9 of quotes is newer")]
 )
 def test_a_version_without_a_way_is_refused(version: int, says: str) -> None:
     """A snapshot that cannot be brought to this version ends the worker, with a sentence that names both."""

@@ -43,9 +43,9 @@ def test_what_the_stages_wrote_adds_up(worlds: Sequence[World], output: str) -> 
         assert edge.facts_out > 0
 
 
-@pytest.mark.parametrize("output", [BARS, SENTIMENT])
+@pytest.mark.parametrize("output", [BARS, SENTIMENT, CORRELATIONS])
 def test_sources_that_come_back_change_nothing(output: str) -> None:
-    """Where origins are idle or at their end and come back, bars and moods still follow from their one log."""
+    """Where origins are idle or at their end and come back, what was made of that time is still told again."""
     for seed in range(SEEDS):
         edge = verdict(lived(seed, returns=True), output)
         assert edge.ok, (seed, edge.problems)

@@ -1,10 +1,11 @@
 """Watermarks: the minimum over the clocks of a partition's origins."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.clocks import Clock
-from streams.engine.watermarks import IDLE_AFTER_MS, Move, Watermark
+from schemas.clocks import Clock, Kind
+from streams.engine.watermarks import IDLE_AFTER_MS, SAME_END, Move, Watermark
 
 RAW = "raw.posts.v1"
 
@@ -33,14 +34,52 @@ def test_an_inner_stage_waits_for_every_expected_origin() -> None:
 
 
 def test_the_last_end_ends_the_partition_once() -> None:
-    """An end takes its origin out; when none is left the partition ends, and the watermark stays."""
+    """An end takes its source out; when none is left the partition ends, and the watermark stays."""
+    mark = Watermark(None)
+    mark.hear(RAW, at(10, "a/0"), 0)
+    mark.hear(RAW, at(7, "b/0"), 0)
+    mark.hear(RAW, at(20, "a/0"), 0)
+    assert mark.hear(RAW, Clock(kind="end", origin="b/0"), 0) == Move("time", 20)
+    assert mark.hear(RAW, Clock(kind="end", origin="a/0"), 0) == Move("end", 20)
+    assert mark.hear(RAW, Clock(kind="end", origin="a/0"), 0) is None
+    assert mark.time == 20
+
+
+@pytest.mark.parametrize("kind", ["end", "idle"])
+def test_an_inner_stage_does_not_run_ahead_of_an_origin_that_is_away(kind: Kind) -> None:
+    """Whatever brings one stage before it back will bring back the other: until then its last clock counts."""
     mark = Watermark([(RAW, "x/0"), (RAW, "x/1")])
     mark.hear(RAW, at(10, "x/0"), 0)
     mark.hear(RAW, at(7, "x/1"), 0)
-    assert mark.hear(RAW, Clock(kind="end", origin="x/1"), 0) == Move("time", 10)
-    assert mark.hear(RAW, Clock(kind="end", origin="x/0"), 0) == Move("end")
-    assert mark.hear(RAW, Clock(kind="end", origin="x/0"), 0) is None
-    assert mark.time == 10
+    assert mark.hear(RAW, Clock(kind=kind, origin="x/1"), 0) is None
+    assert mark.hear(RAW, Clock(kind=kind, origin="x/0"), 0) == Move(kind)
+    assert mark.hear(RAW, at(100, "x/0"), 0) == Move("time", 7, returns=True)
+    assert mark.hear(RAW, at(200, "x/0"), 0) is None
+    assert mark.hear(RAW, at(90, "x/1"), 0) == Move("time", 90)
+    assert mark.hear(RAW, Clock(kind=kind, origin="x/0"), 0) is None
+    assert mark.hear(RAW, at(300, "x/1"), 0) == Move("time", 200)
+
+
+def test_an_inner_stage_has_not_ended_where_one_has_ended_once_more() -> None:
+    """Of two ends that are not of one time the earlier one's origin will come back, and end again."""
+    mark = Watermark([(RAW, "x/0"), (RAW, "x/1")])
+    for name, time, until in (("x/0", 10, 15), ("x/0", 10 + SAME_END, 16 + SAME_END), ("x/1", 10, 15)):
+        mark.hear(RAW, at(time, name), 0)
+        last = mark.hear(RAW, Clock(kind="end", origin=name, until=until), 0)
+    assert last is None
+    assert mark.hear(RAW, at(10 + SAME_END, "x/1"), 0) == Move("time", 10 + SAME_END)
+    end = Clock(kind="end", origin="x/1", until=15 + SAME_END)
+    assert mark.hear(RAW, end, 0) == Move("end", 16 + SAME_END)
+
+
+def test_an_origin_that_ended_before_its_first_clock_is_waited_for() -> None:
+    """An empty recording says nothing of the next one."""
+    mark = Watermark([(RAW, "x/0"), (RAW, "x/1")])
+    mark.hear(RAW, Clock(kind="end", origin="x/0"), 0)
+    assert mark.hear(RAW, Clock(kind="end", origin="x/1"), 0) == Move("end")
+    assert mark.hear(RAW, at(10, "x/0"), 0) is None
+    assert mark.time is None
+    assert mark.hear(RAW, at(7, "x/1"), 0) == Move("time", 7, returns=True)
 
 
 def test_an_origin_that_comes_back_holds_again() -> None:
@@ -48,7 +87,7 @@ def test_an_origin_that_comes_back_holds_again() -> None:
     mark = Watermark(None)
     mark.hear(RAW, at(10), 0)
     mark.hear(RAW, Clock(kind="end", origin="a/0"), 0)
-    assert mark.hear(RAW, at(8), 0) == Move("time", 10)
+    assert mark.hear(RAW, at(8), 0) == Move("time", 10, returns=True)
     assert mark.hear(RAW, at(12), 0) == Move("time", 12)
 
 
@@ -80,15 +119,17 @@ events = st.lists(
 )
 
 
-@given(events, st.integers(0, 40))
-def test_a_watermark_never_falls_and_a_dump_is_invisible(history: list[tuple[str, str, int]], cut: int) -> None:
+@given(st.sampled_from([None, [(RAW, "a/0"), (RAW, "b/0"), (RAW, "c/0")]]), events, st.integers(0, 40))
+def test_a_watermark_never_falls_and_a_dump_is_invisible(
+    expected: list[tuple[str, str]] | None, history: list[tuple[str, str, int]], cut: int
+) -> None:
     """Moves rise strictly between ends and idles, and a watermark restored from its dump goes on alike."""
-    mark, other = Watermark(None, 1), Watermark(None, 1)
+    mark, other = Watermark(expected, 1), Watermark(expected, 1)
     last = None
     for number, (origin, kind, time) in enumerate(history):
         clock = Clock(kind=kind, origin=origin, time=time)  # type: ignore[arg-type]
         if number == cut:
-            restored = Watermark(None, 1)
+            restored = Watermark(expected, 1)
             restored.load(other.dump())
             other = restored
         move = mark.hear(RAW, clock, number)

@@ -25,6 +25,7 @@ from .ledger import Bounds, Part
 
 _LOG = get_logger(__name__)
 _TIMEOUT_SECONDS = 20.0
+_ANSWER_SECONDS = 2.0
 # A chunk is a transaction of the store: with a backlog it holds as much as five of a worker's polls.
 _POLLS_A_CHUNK = 5
 
@@ -50,7 +51,7 @@ class KafkaLog:
         self._next: dict[Part, int] = {}
         self._assigned: list[Part] = []
         self._unsure: set[Part] = set()
-        self.moved = False
+        self.moved, self.member = False, False
         self._consumer = Consumer(_consumer_settings(settings, bootstrap, group))
         self._consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke)
 
@@ -85,6 +86,14 @@ class KafkaLog:
             return {}
         ends = self._offsets(admin_client(self._bootstrap), OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
         return {part: offset for part, offset in self._next.items() if offset < ends[part]}
+
+    def answers(self) -> bool:
+        """Whether the broker answers just now; asked by a client of its own."""
+        try:
+            admin_client(self._bootstrap).list_topics(timeout=_ANSWER_SECONDS)
+        except KafkaException:
+            return False
+        return True
 
     def seek(self, offsets: Mapping[Part, int]) -> None:
         """Read on from these offsets, one for each assigned partition, and tell the group so."""
@@ -162,11 +171,11 @@ class KafkaLog:
 
     def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         self._assigned = [Part(place.topic, place.partition) for place in places]
-        self._next, self.moved = {}, True
+        self._next, self.moved, self.member = {}, True, True
         self.hold()  # until the store has said where to read
 
     def _on_revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        self._assigned, self._next, self.moved = [], {}, True
+        self._assigned, self._next, self.moved, self.member = [], {}, True, False
         consumer.unassign()
 
     def _ends(self, came: Iterable[Part]) -> dict[Part, int]:

@@ -25,12 +25,18 @@ _SLICE_SECONDS = 0.2
 _LAG_MICROS = 5 * MICROS
 _SILENT_MICROS = 60 * MICROS
 _STALL_MICROS = 30 * MICROS
+_ALONE_MICROS = 20 * MICROS
+_ASK_MICROS = 5 * MICROS
 
 
 class Log(Protocol):
-    """Partitions to read; :class:`sinks.log.KafkaLog` outside tests. ``moved``: other partitions than before."""
+    """Partitions to read; :class:`sinks.log.KafkaLog` outside tests.
+
+    ``moved``: other partitions than before. ``member``: the group has said which are this process's, be it none.
+    """
 
     moved: bool
+    member: bool
 
     def idle(self, seconds: float) -> None: ...
     def bounds(self) -> dict[Part, Bounds]: ...
@@ -40,6 +46,7 @@ class Log(Protocol):
     def done(self, chunk: Chunk) -> None: ...
     def lags(self) -> dict[Part, int]: ...
     def behind(self) -> dict[Part, int]: ...
+    def answers(self) -> bool: ...
 
 
 class Store(Protocol):
@@ -81,6 +88,8 @@ class SinkLoop:
         self._placed = False
         self._lag_at = 0
         self._stall_at = now()
+        self._asked_at = now()
+        self._alone_at: int | None = None
         self._behind: Mapping[Part, int] = {}
         self.beat = now()
         self.problem: str | None = "not assigned yet"
@@ -120,15 +129,16 @@ class SinkLoop:
 
     def _find_place(self) -> None:
         # Rebalances are served here as well: an unplaced sink may wait for its first partitions.
-        self._log.idle(POLL_SECONDS if not self._log.moved else 0.0)
+        self._log.idle(0.0 if self._log.moved and self._log.member else POLL_SECONDS)
         bounds = self._log.bounds()
         if not bounds:
+            self._look_for_a_group()
             return
         offsets = self._store.place(bounds)
         # Asked again: meanwhile another writer may have stored what came behind the ends of the first answer.
         require_contained(self._store.name, offsets, self._log.bounds())
         self._log.seek(offsets)
-        self._placed, self.problem, self._behind = True, None, {}
+        self._placed, self.problem, self._behind, self._alone_at = True, None, {}, None
         _LOG.info("reading", sink=self._store.name, partitions=len(bounds))
 
     def _pass_on(self) -> None:
@@ -148,6 +158,24 @@ class SinkLoop:
         for part, messages in chunk.messages.items():
             RECORDS_IN.labels(part.topic).inc(len(messages))
         self._show_lag()
+
+    def _look_for_a_group(self) -> None:
+        """Called without partitions: Kafka's client may have lost them, and never ask for new ones.
+
+        Raises:
+            FatalError: for long enough Kafka has answered and the group has not; a new process joins it.
+        """
+        now = self._now()
+        if self._log.member:
+            self._alone_at = None
+        elif now - self._asked_at >= _ASK_MICROS:
+            self._asked_at = now
+            if not self._log.answers():
+                self._alone_at = None
+            elif self._alone_at is None:
+                self._alone_at = now
+            elif now - self._alone_at >= _ALONE_MICROS:
+                raise FatalError(f"Kafka answers, but the group has given no word for {_ALONE_MICROS // MICROS} s")
 
     def _look_for_stalls(self) -> None:
         """Called when nothing that was fetched is left: a partition that has more and does not move is stuck.

@@ -351,7 +351,10 @@ class _Told:
 
 
 class SimAdmin:
-    """Tells where logs begin and end."""
+    """Tells where logs begin and end, and answers."""
+
+    def list_topics(self, timeout: float) -> None:
+        this_process().wait()
 
     def list_offsets(self, asked: Mapping[TopicPartition, OffsetSpec], **_: object) -> dict[TopicPartition, _Told]:
         this_process().wait()

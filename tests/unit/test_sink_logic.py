@@ -121,7 +121,7 @@ def test_what_the_log_lacks_is_told(offset, says):
 class Waiting:
     """A log without facts before a store that is away the first time, as far as the loop asks."""
 
-    name, moved = "waiting", True
+    name, moved, member = "waiting", True, True
 
     def __init__(self) -> None:
         self.asked = 0
@@ -202,7 +202,7 @@ class Stuck(Waiting):
         return {Part(QUOTES, 0): self._offset}
 
 
-def look_for_a_while(log: Stuck) -> None:
+def look_for_a_while(log: Waiting) -> None:
     """Ten seconds a step, as the loop sees it."""
     moments = iter(range(0, 10**12, 10 * MICROS))
     loop = SinkLoop(log, log, lambda: next(moments), Random(0))
@@ -216,6 +216,35 @@ def test_a_partition_that_stands_still_ends_the_sink() -> None:
     with pytest.raises(FatalError, match=r"1 partitions have more to read.*quotes\.v1"):
         look_for_a_while(Stuck(pace=0))
     look_for_a_while(Stuck(pace=1))
+
+
+class Left(Waiting):
+    """A log whose group gives no partitions; every second look Kafka is away where it ``blinks``."""
+
+    member = False
+
+    def __init__(self, *, blinks: bool) -> None:
+        super().__init__()
+        self._blinks, self._looks = blinks, 0
+
+    def bounds(self) -> dict[Part, Bounds]:
+        return {}
+
+    def answers(self) -> bool:
+        self._looks += 1
+        return not self._blinks or self._looks % 2 == 0
+
+
+def test_a_sink_that_its_group_forgot_ends() -> None:
+    """Without partitions while Kafka answers, the process ends; while Kafka is away it waits, and one that has
+    nothing to do beside another waits for ever.
+    """
+    with pytest.raises(FatalError, match="the group has given no word"):
+        look_for_a_while(Left(blinks=False))
+    look_for_a_while(Left(blinks=True))
+    beside = Left(blinks=False)
+    beside.member = True
+    look_for_a_while(beside)
 
 
 @given(st.permutations([(minute, revision) for minute in range(3) for revision in range(2)]))

@@ -8,6 +8,7 @@ from typing import Any
 from confluent_kafka import (
     OFFSET_INVALID,
     Consumer,
+    ConsumerGroupState,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -16,6 +17,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from infra.bounded import Unanswered, within
 from infra.errors import FatalError, ServiceUnavailable, TransientError
 from infra.kafka import admin_client, consumer_config, is_fatal
 from infra.log import get_logger
@@ -26,6 +28,9 @@ from .ledger import Bounds, Part
 _LOG = get_logger(__name__)
 _TIMEOUT_SECONDS = 20.0
 _ANSWER_SECONDS = 2.0
+_CLOSE_SECONDS = 5.0
+# States of a group that waits for nobody.
+_COMPLETE = {ConsumerGroupState.EMPTY, ConsumerGroupState.STABLE, ConsumerGroupState.DEAD}
 # A chunk is a transaction of the store: with a backlog it holds as much as five of a worker's polls.
 _POLLS_A_CHUNK = 5
 
@@ -48,10 +53,12 @@ class KafkaLog:
     def __init__(self, settings: Settings, bootstrap: str, group: str, topics: Sequence[str]) -> None:
         self._records = _POLLS_A_CHUNK * settings.consume_records
         self._bootstrap = bootstrap
+        self._group = group
         self._next: dict[Part, int] = {}
         self._assigned: list[Part] = []
         self._unsure: set[Part] = set()
-        self.moved, self.member = False, False
+        self.moved = False
+        self.given: int | None = None
         self._consumer = Consumer(_consumer_settings(settings, bootstrap, group))
         self._consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke)
 
@@ -87,13 +94,17 @@ class KafkaLog:
         ends = self._offsets(admin_client(self._bootstrap), OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
         return {part: offset for part, offset in self._next.items() if offset < ends[part]}
 
-    def answers(self) -> bool:
-        """Whether the broker answers just now; asked by a client of its own."""
+    def is_forgotten(self) -> bool:
+        """Whether the group's coordinator says that the group waits for nobody, so not for this process either.
+
+        It is asked by a client of its own; one that does not answer has forgotten nobody.
+        """
+        admin = admin_client(self._bootstrap)  # held: without it nothing answers any more
+        asked = admin.describe_consumer_groups([self._group], request_timeout=_ANSWER_SECONDS)
         try:
-            admin_client(self._bootstrap).list_topics(timeout=_ANSWER_SECONDS)
-        except KafkaException:
+            return asked[self._group].result(2 * _ANSWER_SECONDS).state in _COMPLETE
+        except (KafkaException, TimeoutError):
             return False
-        return True
 
     def seek(self, offsets: Mapping[Part, int]) -> None:
         """Read on from these offsets, one for each assigned partition, and tell the group so."""
@@ -161,7 +172,16 @@ class KafkaLog:
         return lags
 
     def close(self) -> None:
-        """Commit what is stored and leave the group."""
+        """Commit what is stored and leave the group, or be gone without where that takes too long.
+
+        A client may try for ever (librdkafka issue 3740), and what it would tell is in the store as well.
+        """
+        try:
+            within(_CLOSE_SECONDS, self._leave)
+        except Unanswered:
+            _LOG.warning("the group was not left in time", group=self._group)
+
+    def _leave(self) -> None:
         try:
             if self._next:
                 self._consumer.commit(offsets=_places(self._next), asynchronous=False)
@@ -171,11 +191,11 @@ class KafkaLog:
 
     def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         self._assigned = [Part(place.topic, place.partition) for place in places]
-        self._next, self.moved, self.member = {}, True, True
+        self._next, self.moved, self.given = {}, True, len(places)
         self.hold()  # until the store has said where to read
 
     def _on_revoke(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        self._assigned, self._next, self.moved, self.member = [], {}, True, False
+        self._assigned, self._next, self.moved, self.given = [], {}, True, None
         consumer.unassign()
 
     def _ends(self, came: Iterable[Part]) -> dict[Part, int]:

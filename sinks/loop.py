@@ -32,11 +32,11 @@ _ASK_MICROS = 5 * MICROS
 class Log(Protocol):
     """Partitions to read; :class:`sinks.log.KafkaLog` outside tests.
 
-    ``moved``: other partitions than before. ``member``: the group has said which are this process's, be it none.
+    ``moved``: other partitions than before. ``given``: how many the group gave this process; None: it said nothing yet.
     """
 
     moved: bool
-    member: bool
+    given: int | None
 
     def idle(self, seconds: float) -> None: ...
     def bounds(self) -> dict[Part, Bounds]: ...
@@ -46,7 +46,7 @@ class Log(Protocol):
     def done(self, chunk: Chunk) -> None: ...
     def lags(self) -> dict[Part, int]: ...
     def behind(self) -> dict[Part, int]: ...
-    def answers(self) -> bool: ...
+    def is_forgotten(self) -> bool: ...
 
 
 class Store(Protocol):
@@ -129,16 +129,17 @@ class SinkLoop:
 
     def _find_place(self) -> None:
         # Rebalances are served here as well: an unplaced sink may wait for its first partitions.
-        self._log.idle(0.0 if self._log.moved and self._log.member else POLL_SECONDS)
+        self._log.idle(0.0 if self._log.moved and self._log.given else POLL_SECONDS)
         bounds = self._log.bounds()
         if not bounds:
             self._look_for_a_group()
             return
+        self._alone_at = None
         offsets = self._store.place(bounds)
         # Asked again: meanwhile another writer may have stored what came behind the ends of the first answer.
         require_contained(self._store.name, offsets, self._log.bounds())
         self._log.seek(offsets)
-        self._placed, self.problem, self._behind, self._alone_at = True, None, {}, None
+        self._placed, self.problem, self._behind = True, None, {}
         _LOG.info("reading", sink=self._store.name, partitions=len(bounds))
 
     def _pass_on(self) -> None:
@@ -163,19 +164,19 @@ class SinkLoop:
         """Called without partitions: Kafka's client may have lost them, and never ask for new ones.
 
         Raises:
-            FatalError: for long enough Kafka has answered and the group has not; a new process joins it.
+            FatalError: for long enough the group has been complete without this process; a new one joins it.
         """
         now = self._now()
-        if self._log.member:
+        if self._log.given is not None:
             self._alone_at = None
         elif now - self._asked_at >= _ASK_MICROS:
             self._asked_at = now
-            if not self._log.answers():
+            if not self._log.is_forgotten():
                 self._alone_at = None
             elif self._alone_at is None:
                 self._alone_at = now
             elif now - self._alone_at >= _ALONE_MICROS:
-                raise FatalError(f"Kafka answers, but the group has given no word for {_ALONE_MICROS // MICROS} s")
+                raise FatalError(f"the group has been complete without this sink for {_ALONE_MICROS // MICROS} s")
 
     def _look_for_stalls(self) -> None:
         """Called when nothing that was fetched is left: a partition that has more and does not move is stuck.

@@ -8,8 +8,8 @@ from schemas.clocks import Clock
 Origin = tuple[str, str]
 """Topic in which a clock stands, and the origin that it names."""
 Step = Literal["advance", "flush"]
-APART = 60_000_000
-"""Ends further apart than this, in microseconds, are not of one time."""
+APART = 180_000_000
+"""Ends further apart than this, in microseconds, are not of one time; one that tells of none is of its last clock's."""
 
 
 class Clockwork:
@@ -52,7 +52,7 @@ class Clockwork:
             self._away.pop(origin, None)
             self._times[origin] = max(clock.time, self._times.get(origin, clock.time))
         else:
-            self._away[origin], self._until[origin] = clock.kind, clock.until
+            self._away[origin], self._until[origin] = clock.kind, clock.until or self._times.get(origin, 0)
         return None if self._silent else self._step()
 
     def _step(self) -> Step | None:

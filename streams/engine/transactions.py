@@ -9,6 +9,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from infra import metrics
+from infra.bounded import Unanswered, within
 from infra.errors import FatalError
 from infra.failpoints import failpoint
 from infra.kafka import producer_config
@@ -16,7 +17,6 @@ from infra.log import get_logger
 from schemas.topics import TOPICS, dead_letter_topic
 from streams.stage import Stage
 
-from .bounded import Unanswered, within
 from .chunks import Finished
 from .core import Output
 

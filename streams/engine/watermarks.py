@@ -10,8 +10,8 @@ from typing import Any, Literal
 from schemas.clocks import Clock
 
 IDLE_AFTER_MS = 300_000
-SAME_END = 60_000_000
-"""Ends of one time may differ by so many microseconds: raw clocks of producers that do not take care."""
+SAME_END = 180_000_000
+"""Ends of one time may differ by so many microseconds: where one of them tells of no raw clock, by the lateness."""
 _NEVER = 1 << 62
 
 State = Literal["live", "ended", "idle"]
@@ -87,7 +87,7 @@ class Watermark:
             origin.time = clock.time if origin.time is None else max(origin.time, clock.time)
         else:
             origin.state = "ended" if clock.kind == "end" else "idle"
-            origin.until = clock.until
+            origin.until = clock.until or origin.time or 0
         if self._first_stage:
             self._plan_idle_check()
         return self._settle()
@@ -145,6 +145,9 @@ class Watermark:
         """Take back :meth:`dump`."""
         self.time, self._told, origins = data
         self._origins = {(topic, origin): _Origin(*values) for topic, origin, *values in origins}
+        for origin in self._origins.values():
+            if origin.state == "ended":  # snapshots of before version 4 do not tell until when
+                origin.until = origin.until or origin.time or 0
         self._unheard -= set(self._origins)
         if self._first_stage:
             self._plan_idle_check()

@@ -12,8 +12,8 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
+from infra.bounded import Unanswered
 from schemas.clocks import Headers
-from streams.engine.bounded import Unanswered
 
 from .broker import PARTITIONS, Broker, Place, Slot, Transaction, place_of
 from .groups import GroupMetadata
@@ -351,10 +351,11 @@ class _Told:
 
 
 class SimAdmin:
-    """Tells where logs begin and end, and answers."""
+    """Tells where logs begin and end, and of no group that it is complete."""
 
-    def list_topics(self, timeout: float) -> None:
+    def describe_consumer_groups(self, groups: Sequence[str], **_: object) -> Mapping[str, Any]:
         this_process().wait()
+        raise KafkaException(KafkaError(KafkaError.REBALANCE_IN_PROGRESS))
 
     def list_offsets(self, asked: Mapping[TopicPartition, OffsetSpec], **_: object) -> dict[TopicPartition, _Told]:
         this_process().wait()

@@ -65,6 +65,7 @@ def in_memory() -> Iterator[None]:
         (transactions, "within", clients.within),
         (sink_log, "Consumer", clients.SimConsumer),
         (sink_log, "admin_client", clients.admin_client),
+        (sink_log, "within", clients.within),
         (transactions.Transactions, "commit", _noting(transactions.Transactions.commit)),
         *((module, "time", VirtualTime) for module in (pump, restore, transactions)),
     ]

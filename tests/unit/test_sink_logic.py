@@ -121,7 +121,8 @@ def test_what_the_log_lacks_is_told(offset, says):
 class Waiting:
     """A log without facts before a store that is away the first time, as far as the loop asks."""
 
-    name, moved, member = "waiting", True, True
+    name, moved = "waiting", True
+    given: int | None = 1
 
     def __init__(self) -> None:
         self.asked = 0
@@ -219,32 +220,34 @@ def test_a_partition_that_stands_still_ends_the_sink() -> None:
 
 
 class Left(Waiting):
-    """A log whose group gives no partitions; every second look Kafka is away where it ``blinks``."""
+    """A log whose group gives no partitions; every second look it is not complete where it ``changes``."""
 
-    member = False
-
-    def __init__(self, *, blinks: bool) -> None:
+    def __init__(self, *, changes: bool, given: int | None = None) -> None:
         super().__init__()
-        self._blinks, self._looks = blinks, 0
+        self.given, self.waits = given, list[float]()
+        self._changes, self._looks = changes, 0
 
     def bounds(self) -> dict[Part, Bounds]:
         return {}
 
-    def answers(self) -> bool:
+    def idle(self, seconds: float = 0.0) -> None:
+        self.waits.append(seconds)
+
+    def is_forgotten(self) -> bool:
         self._looks += 1
-        return not self._blinks or self._looks % 2 == 0
+        return not self._changes or self._looks % 2 == 0
 
 
 def test_a_sink_that_its_group_forgot_ends() -> None:
-    """Without partitions while Kafka answers, the process ends; while Kafka is away it waits, and one that has
-    nothing to do beside another waits for ever.
+    """Without word from a group that is complete, the process ends; while the group changes it waits, and one that
+    has nothing to do beside another waits for ever. None of them keeps a core busy.
     """
-    with pytest.raises(FatalError, match="the group has given no word"):
-        look_for_a_while(Left(blinks=False))
-    look_for_a_while(Left(blinks=True))
-    beside = Left(blinks=False)
-    beside.member = True
+    forgotten, changing, beside = Left(changes=False), Left(changes=True), Left(changes=False, given=0)
+    with pytest.raises(FatalError, match="complete without this sink"):
+        look_for_a_while(forgotten)
+    look_for_a_while(changing)
     look_for_a_while(beside)
+    assert min(*forgotten.waits, *changing.waits, *beside.waits) > 0
 
 
 @given(st.permutations([(minute, revision) for minute in range(3) for revision in range(2)]))

@@ -52,7 +52,7 @@ def test_an_inner_stage_does_not_run_ahead_of_an_origin_that_is_away(kind: Kind)
     mark.hear(RAW, at(10, "x/0"), 0)
     mark.hear(RAW, at(7, "x/1"), 0)
     assert mark.hear(RAW, Clock(kind=kind, origin="x/1"), 0) is None
-    assert mark.hear(RAW, Clock(kind=kind, origin="x/0"), 0) == Move(kind)
+    assert mark.hear(RAW, Clock(kind=kind, origin="x/0"), 0) == Move(kind, 10 if kind == "end" else 0)
     assert mark.hear(RAW, at(100, "x/0"), 0) == Move("time", 7, returns=True)
     assert mark.hear(RAW, at(200, "x/0"), 0) is None
     assert mark.hear(RAW, at(90, "x/1"), 0) == Move("time", 90)
@@ -70,6 +70,22 @@ def test_an_inner_stage_has_not_ended_where_one_has_ended_once_more() -> None:
     assert mark.hear(RAW, at(10 + SAME_END, "x/1"), 0) == Move("time", 10 + SAME_END)
     end = Clock(kind="end", origin="x/1", until=15 + SAME_END)
     assert mark.hear(RAW, end, 0) == Move("end", 16 + SAME_END)
+
+
+def test_ends_that_tell_no_time_are_of_their_last_clocks() -> None:
+    """Logs and snapshots of before do not tell until when: their ends differ by the lateness."""
+    mark = Watermark([(RAW, "x/0"), (RAW, "x/1")])
+    mark.hear(RAW, at(10 * SAME_END, "x/0"), 0)
+    mark.hear(RAW, at(9 * SAME_END, "x/1"), 0)
+    mark.hear(RAW, Clock(kind="end", origin="x/0"), 0)
+    assert mark.hear(RAW, Clock(kind="end", origin="x/1"), 0) == Move("end", 10 * SAME_END)
+    time, told, origins = mark.dump()
+    mark.load([time, told, [values[:5] for values in origins]])
+    mark.hear(RAW, at(20 * SAME_END, "x/0"), 0)
+    assert mark.hear(RAW, Clock(kind="end", origin="x/0", until=20 * SAME_END), 0) is None
+    mark.hear(RAW, at(20 * SAME_END, "x/1"), 0)
+    end = Clock(kind="end", origin="x/1", until=20 * SAME_END)
+    assert mark.hear(RAW, end, 0) == Move("end", 20 * SAME_END)
 
 
 def test_an_origin_that_ended_before_its_first_clock_is_waited_for() -> None:

@@ -24,6 +24,7 @@ from infra.ledger import Ledger
 from infra.processes import ProcessId
 from infra.services import services_status, start_services, stop_services
 from infra.settings import Settings
+from tests.helpers.waiting import wait_for
 
 pytestmark = pytest.mark.services
 
@@ -129,6 +130,11 @@ def test_data_outlive_kill_9(folder: Settings) -> None:
     assert all(marks[-1] == "before the kill" for marks in written)
 
 
+def epochs_led(log: str) -> list[int]:
+    """In which epochs a broker has led a partition, as it says in its log."""
+    return [int(epoch) for epoch in re.findall(r"Leader kept-0 .*? leader epoch (\d+)", log)]
+
+
 def test_a_killed_broker_begins_without_its_old_leaderships(folder: Settings) -> None:
     """It leads no partition again before the kill was noted: a transaction completed in between could lose markers."""
     _write_everywhere(start_services(folder), "before another kill")
@@ -137,10 +143,9 @@ def test_a_killed_broker_begins_without_its_old_leaderships(folder: Settings) ->
     for process in _kill_all(folder):
         assert process.wait(30)
     start_services(folder)
+    wait_for(lambda: epochs_led(log.read_text()[len(old) :]), "the broker leads again")
     new = log.read_text()[len(old) :]
-    led = [[int(epoch) for epoch in re.findall(r"Leader kept-0 .*? leader epoch (\d+)", text)] for text in (old, new)]
-    assert led[1]
-    assert min(led[1]) > max(led[0])
+    assert min(epochs_led(new)) > max(epochs_led(old))
     assert "DUPLICATE_BROKER_REGISTRATION" not in new
 
 

@@ -57,7 +57,8 @@ class Clockwork:
 
     def _step(self) -> Step | None:
         if self._times.keys() - self._away.keys():
-            least = self.time if self.passed is None else self.passed
+            passed = self.passed
+            least = self.time if passed is None else passed
             return None if least is None else self._rise(least)
         ended = all(state == "end" for state in self._away.values())
         untils = [until for until in self._until.values() if until]

@@ -46,7 +46,7 @@ class Latecomers:
     def __init__(self) -> None:
         self._notes: dict[str, _Notes] = {}
         self._ended: dict[str, int] = {}
-        self._returns: list[tuple[int, int]] = []
+        self._returns: list[int] = []
 
     def note_bar(self, symbol: str, late: Late[BarEntry]) -> None:
         """A bar came."""
@@ -65,19 +65,18 @@ class Latecomers:
     def come_back(self, topic: str) -> None:
         """An input has a clock again."""
         if topic in self._ended:
-            left = self._ended.pop(topic)
-            self._returns.append((left, left + LONGEST_BUCKET))
+            self._returns.append(self._ended.pop(topic))
 
     def forget(self, now: int) -> None:
         """Drop what touches no correlation any more."""
         for notes in self._notes.values():
             notes.bars = [late for late in notes.bars if late.entry.end >= now - FORGET]
             notes.moods = [late for late in notes.moods if late.entry.end >= now - FORGET]
-        self._returns = [(left, reach) for left, reach in self._returns if reach >= now - FORGET]
+        self._returns = [ended for ended in self._returns if ended + LONGEST_BUCKET >= now - FORGET]
 
     def is_unclear(self, end: int) -> bool:
         """Whether the bar there was open when an input ended that came back."""
-        return any(left < end <= reach for left, reach in self._returns)
+        return any(ended < end <= ended + LONGEST_BUCKET for ended in self._returns)
 
     def ways(self, symbol: str, interval: int, end: int) -> list[Override]:
         """Each way in which the stage may have seen the first of the late bars and the first of the late moods.

@@ -87,7 +87,7 @@ class Watermark:
             origin.time = clock.time if origin.time is None else max(origin.time, clock.time)
         else:
             origin.state = "ended" if clock.kind == "end" else "idle"
-            origin.until = clock.until or origin.time or 0
+            origin.until = clock.until
         if self._first_stage:
             self._plan_idle_check()
         return self._settle()
@@ -105,13 +105,12 @@ class Watermark:
             return self._rise_to([origin.time for origin in (live if self._first_stage else origins)])
         if any(origin.state == "idle" for origin in origins):
             return self._tell("idle")
-        if self._first_stage:
-            return self._tell("end", max(origin.time or 0 for origin in origins))
-        untils = [origin.until for origin in origins if origin.until]
+        # Raw ends tell no time, nor do those of logs and snapshots of before version 4: they are of their last clock.
+        ends = [end for origin in origins if (end := origin.until or origin.time)]
         # What ended at an earlier time than others has still to come back, and to end as they did.
-        if untils and max(untils) - min(untils) > SAME_END:
+        if ends and not self._first_stage and max(ends) - min(ends) > SAME_END:
             return None
-        return self._tell("end", max(untils, default=0))
+        return self._tell("end", max(ends, default=0))
 
     def _rise_to(self, times: Sequence[int | None]) -> Move | None:
         known = [time for time in times if time is not None]
@@ -145,9 +144,6 @@ class Watermark:
         """Take back :meth:`dump`."""
         self.time, self._told, origins = data
         self._origins = {(topic, origin): _Origin(*values) for topic, origin, *values in origins}
-        for origin in self._origins.values():
-            if origin.state == "ended":  # snapshots of before version 4 do not tell until when
-                origin.until = origin.until or origin.time or 0
         self._unheard -= set(self._origins)
         if self._first_stage:
             self._plan_idle_check()

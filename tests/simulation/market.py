@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from infra.instruments import shipped_table
@@ -166,24 +166,7 @@ PRICES = Flow(
     differences=same_logs((QUOTES, BARS, f"{RAW_QUOTES}.dlq")),
     stored=(BARS,),
 )
-WHOLE = Flow(
-    name="whole",
-    stages=five_stages,
-    inputs=prices_and_posts,
-    differences=same_answers,
-    stored=(BARS, SENTIMENT, CORRELATIONS),
-)
-TURNS = Flow(
-    name="turns",
-    stages=five_stages,
-    inputs=sources_in_turn,
-    differences=same_answers,
-    stored=(BARS, SENTIMENT, CORRELATIONS),
-)
-RETURNING = Flow(
-    name="returning",
-    stages=five_stages,
-    inputs=returning_sources,
-    differences=same_prices_and_each_once,
-    stored=(BARS, SENTIMENT, CORRELATIONS),
-)
+_five = partial(Flow, stages=five_stages, stored=(BARS, SENTIMENT, CORRELATIONS))
+WHOLE = _five(name="whole", inputs=prices_and_posts, differences=same_answers)
+TURNS = _five(name="turns", inputs=sources_in_turn, differences=same_answers)
+RETURNING = _five(name="returning", inputs=returning_sources, differences=same_prices_and_each_once)

@@ -1,5 +1,6 @@
 """Mood against price: over the last bars of an instrument, in patterns, and in what may come next."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -7,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from infra.clock import from_datetime, to_datetime, to_rfc3339
 
 from .ages import is_stale
-from .desk import CachedRoute, Serving, require_key
+from .desk import CachedRoute, Desk, Serving, require_key
 from .forecast import LOOK_BACK
 from .patterns import rank
 from .problems import described
@@ -38,7 +39,7 @@ async def sentiment(symbol: Symbol, query: Annotated[CorrelationQuery, Query()],
         "age_seconds": age,
         "stale": is_stale("correlation", age, query.interval),
         "status": "ok",
-        **await desk.store.origin(known, query.interval, first["event_time"]),
+        **await _origin(desk, known, query.interval, first["event_time"]),
     }
     return told.model_copy(update=more)
 
@@ -52,9 +53,12 @@ async def patterns(query: Annotated[PatternsQuery, Query()], desk: Serving) -> P
         symbols = await desk.store.talked_about(MOST_SYMBOLS, moment(query.as_of))
     each = [await evidence_of(desk, symbol, query.interval, query.as_of) for symbol in symbols]
     found = [item for items in each for item in items]
+    ranked = rank(found, query.limit)
+    ends = {item.symbol: to_datetime(item.event_time) for item in ranked}
+    origins = await desk.store.origins([(symbol, query.interval, end) for symbol, end in ends.items()])
     return PatternsShape(
         interval=query.interval,
-        items=[pattern_item(item) for item in rank(found, query.limit)],
+        items=[pattern_item(item, origins[item.symbol]) for item in ranked],
         symbols_looked_at=sum(map(bool, each)),
         tests=sum(item.p_value is not None for item in found),
         status="ok" if found else "no_data",
@@ -70,8 +74,12 @@ async def predictions(query: Annotated[PredictionsQuery, Query()], desk: Serving
     shape = prediction_shape(known, query.interval, told)
     if told is None:
         return shape
-    origin = await desk.store.origin(known, query.interval, to_datetime(told.event_time))
-    return shape.model_copy(update=origin)
+    return shape.model_copy(update=await _origin(desk, known, query.interval, to_datetime(told.event_time)))
+
+
+async def _origin(desk: Desk, symbol: str, interval: int, end: datetime) -> Row:
+    """``price_source, model, model_version`` behind figures of one instrument."""
+    return (await desk.store.origins([(symbol, interval, end)]))[symbol]
 
 
 def pair_fields(row: Row) -> dict[str, Any]:

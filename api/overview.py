@@ -26,13 +26,14 @@ async def overview(query: Annotated[OverviewQuery, Query()], desk: Serving) -> O
     quotes = await quotes_of(desk, symbols)
     moods = await moods_of(desk, symbols, INTERVAL)
     best = await desk.store.best_correlations(symbols)
+    origins = await desk.store.origins([(symbol, row["interval"], row["event_time"]) for symbol, row in best.items()])
     items = [
         OverviewItem(
             symbol=symbol,
             name=await desk.directory.name(symbol),
             quote=quotes[symbol],
             sentiment=moods[symbol],
-            correlation=_best_shape(best[symbol]) if symbol in best else None,
+            correlation=_best_shape(best[symbol], origins[symbol]) if symbol in best else None,
         )
         for symbol in symbols
     ]
@@ -48,6 +49,7 @@ async def _symbols(desk: Desk, query: OverviewQuery) -> list[str]:
     return list(dict.fromkeys([*talked, *quoted]))[: query.limit]
 
 
-def _best_shape(row: Row) -> BestCorrelation:
+def _best_shape(row: Row, origin: Row) -> BestCorrelation:
     event_time = to_rfc3339(from_datetime(row["event_time"]))
-    return BestCorrelation(interval=row["interval"], window=row["window"], event_time=event_time, **pair_fields(row))
+    span = {"interval": row["interval"], "window": row["window"], "event_time": event_time}
+    return BestCorrelation(**span, **pair_fields(row), **origin)

@@ -226,6 +226,9 @@ class BestCorrelation(PairShape):
     interval: int
     window: int
     event_time: str
+    price_source: str | None
+    model: str | None
+    model_version: str | None
 
 
 class OverviewItem(BaseModel):

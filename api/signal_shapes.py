@@ -1,6 +1,8 @@
 """What the routes of patterns and predictions answer; a number that is not known is null."""
 
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -51,6 +53,9 @@ class PatternItem(BaseModel):
     p_value: float | None = Field(description="Fisher's exact test of up_share against all other bars.")
     q_value: float | None = Field(description="p_value among all tests of this answer's search.")
     lead: LeadShape | None
+    price_source: str | None
+    model: str | None
+    model_version: str | None
     status: Literal["OK", "INSUFFICIENT"] = Field(
         description=f"INSUFFICIENT, and shares null, below {LEAST_SUPPORT} ups and downs."
     )
@@ -115,11 +120,12 @@ class PredictionShape(BaseModel):
     caution: str = PREDICTION_CAUTION
 
 
-def pattern_item(found: Evidence) -> PatternItem:
-    """Evidence as it is told."""
-    names = PatternItem.model_fields.keys() - {"pattern", "side", "definition", "event_time", "last_seen", "lead"}
+def pattern_item(found: Evidence, origin: Mapping[str, Any]) -> PatternItem:
+    """Evidence as it is told, with the ``price_source``, ``model`` and ``model_version`` behind it."""
+    names = PatternItem.model_fields.keys() & {each.name for each in fields(found)}
     return PatternItem(
-        **{name: getattr(found, name) for name in names},
+        **{name: getattr(found, name) for name in names - {"event_time", "last_seen", "lead"}},
+        **origin,
         pattern=found.rule.pattern,
         side=found.rule.side,
         definition=found.rule.definition,

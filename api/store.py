@@ -20,6 +20,8 @@ from schemas.replays import LIVE
 Row = dict[str, Any]
 AWAY = "The database cannot be reached; `moodtape status` shows whether it runs."
 CLOCK_KEYS = {"quote": ("source",), "sentiment": ("interval",), "correlation": ("interval", "window")}
+ORIGIN = ("price_source", "model", "model_version")
+"""What a figure names that was worked out of bars and moods."""
 NO_SCHEMA = "The database lacks our tables; run `moodtape migrate`."
 
 _QUOTES: LiteralString = """
@@ -134,14 +136,17 @@ where symbol = %(symbol)s and "interval" = %(interval)s and "window" = 60 and re
   and known_time <= coalesce(%(as_of)s::timestamptz, 'infinity')
 order by event_time, revision
 """
-_ORIGIN: LiteralString = """
-select (select source from bar
-        where symbol = %(symbol)s and "interval" = %(interval)s and replay = %(replay)s and event_time <= %(at)s
-        order by event_time desc, revision desc limit 1) as price_source,
-       m.model, m.model_version
-from (select 1) one left join lateral (
+_ORIGINS: LiteralString = """
+select asked.symbol, b.source as price_source, m.model, m.model_version
+from unnest(%(symbols)s::text[], %(intervals)s::int[], %(ends)s::timestamptz[]) asked(symbol, seconds, until)
+left join lateral (
+    select source from bar
+    where bar.symbol = asked.symbol and "interval" = asked.seconds and replay = %(replay)s and event_time <= asked.until
+    order by event_time desc, revision desc limit 1) b on true
+left join lateral (
     select model, model_version from sentiment
-    where symbol = %(symbol)s and "interval" = 60 and replay = %(replay)s and event_time <= %(at)s and model is not null
+    where sentiment.symbol = asked.symbol and "interval" = 60 and replay = %(replay)s and event_time <= asked.until
+      and model is not null
     order by event_time desc, revision desc limit 1) m on true
 """
 _NEWEST_QUOTE: LiteralString = """
@@ -304,9 +309,17 @@ class Store:
             best.setdefault(row["symbol"], row)
         return best
 
-    async def origin(self, symbol: str, interval: int, at: datetime) -> Row:
-        """``price_source, model, model_version`` behind a correlation that ended at ``at``."""
-        return (await self._rows(_ORIGIN, symbol=symbol, interval=interval, at=at))[0]
+    async def origins(self, asked: Sequence[tuple[str, int, datetime]]) -> dict[str, Row]:
+        """``price_source, model, model_version`` behind what was worked out of bars and moods, by symbol.
+
+        Args:
+            asked: (symbol, interval, end of the newest bar), each symbol once.
+        """
+        if not asked:
+            return {}
+        symbols, intervals, ends = (list(column) for column in zip(*asked, strict=True))
+        rows = await self._rows(_ORIGINS, symbols=symbols, intervals=intervals, ends=ends)
+        return {row["symbol"]: {name: row[name] for name in ORIGIN} for row in rows}
 
     async def newest(self, table: str, **key: Any) -> Row | None:
         """The row with the newest event_time of those with a :data:`CLOCK_KEYS`; of table ``played`` any price."""

@@ -18,7 +18,8 @@ class Entry:
     """One embedded server.
 
     ``secret`` is its password; Kafka's, which has none, is the identity of its cluster.
-    ``inner_port`` is Kafka's controller.
+    ``inner_port`` is Kafka's controller. ``restarts`` counts how often it was started again because it had died,
+    since it was last stopped.
     """
 
     port: int = 0
@@ -26,6 +27,7 @@ class Entry:
     secret: str = ""
     pid: int = 0
     started: float = 0.0
+    restarts: int = 0
 
     @property
     def process(self) -> ProcessId | None:
@@ -38,8 +40,14 @@ class Entry:
         return process is not None and process.alive()
 
     def started_as(self, process: ProcessId | None) -> None:
-        """Remember the process, or that there is none."""
+        """Remember the process, None where it ended at once; it is a restart unless the one before was stopped."""
+        if self.pid:
+            self.restarts += 1
         self.pid, self.started = (process.pid, process.started) if process else (0, 0.0)
+
+    def stopped(self) -> None:
+        """Remember that there is none, because it was asked to end."""
+        self.pid, self.started, self.restarts = 0, 0.0, 0
 
 
 @dataclass(slots=True)

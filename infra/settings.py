@@ -6,12 +6,29 @@ the environment wins. ``moodtape doctor`` prints them without secrets.
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from .errors import UserError
+
+
+def _parts(value: object) -> object:
+    """Names of a text that are separated by commas; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part for part in (part.strip() for part in value.split(",")) if part)
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parts)]
+"""Names in order; separated by commas in the environment, there or a list in ``moodtape.toml``."""
 
 
 class Settings(BaseSettings):
@@ -38,10 +55,14 @@ class Settings(BaseSettings):
     )
 
     day_zone: str = Field("America/New_York", description="Time zone whose midnights bound the 86400 s buckets.")
-    quote_sources: tuple[str, ...] = Field(
-        ("yahoo", "finnhub", "simulator"), description="Preference of sources for bars."
+    quote_sources: Names = Field(
+        ("yahoo", "finnhub", "simulator"), description="Preference of sources for bars, separated by commas."
     )
-    post_sources: tuple[str, ...] = Field((), description="Enabled post sources, for coverage; empty = those heard of.")
+    post_sources: Names = Field(
+        (),
+        description="Post sources that coverage counts, as their clocks name them (a recording by its own name), "
+        "separated by commas; empty = those heard of.",
+    )
     quotes_lateness_seconds: float = Field(5.0, ge=0, description="How long bars wait for late quotes, event time.")
     posts_lateness_seconds: float = Field(120.0, ge=0, description="How long moods wait for late posts, event time.")
 

@@ -30,10 +30,10 @@ class Screen:
         self._console = Console()
 
     def show(self) -> None:
-        """Draw until a signal asks to stop."""
+        """Draw until a signal asks to stop, or a process gave up."""
         with Live(console=self._console, refresh_per_second=2, transient=False) as live:
             drawn = 0.0
-            while self._pipeline.turn():
+            while self._pipeline.turn() and self._pipeline.supervisor.given_up is None:
                 if time.monotonic() - drawn >= DRAW_SECONDS:
                     live.update(self._frame())
                     drawn = time.monotonic()

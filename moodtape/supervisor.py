@@ -66,6 +66,16 @@ class Supervisor:
     def _file(self) -> Path:
         return self.settings.data_dir / "processes.json"
 
+    @property
+    def given_up(self) -> Child | None:
+        """A ``once`` process that ended for a mistake of the user's, which starting it again cannot mend."""
+        return next((child for child in self.children if child.finished not in (None, 0)), None)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every ``once`` process ended well."""
+        return all(child.finished == 0 for child in self.children if child.once)
+
     def start(self, children: Sequence[Child]) -> None:
         """Start processes."""
         for child in children:
@@ -101,10 +111,7 @@ class Supervisor:
 
     def _note_death(self, child: Child, code: int) -> None:
         child.process, child.code = None, code
-        if child.once and code == 0:
-            child.finished = 0
-            return
-        if child.once and code in (UserError.exit_code,):
+        if child.once and code in (0, UserError.exit_code):
             child.finished = code
             return
         lived = time.monotonic() - child.started

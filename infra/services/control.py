@@ -68,7 +68,7 @@ def stop_services(settings: Settings, note: Note = lambda _: None) -> list[str]:
                 note(f"{name}: stopping")
                 process.stop(server.stop_signal, _STOP_SECONDS)
             stopped += [name] if running else []
-            entry.started_as(None)
+            entry.stopped()
         ledger.save()
     return stopped
 

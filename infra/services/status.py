@@ -83,7 +83,7 @@ def _own_processes(ledger: Ledger) -> list[dict[str, Any]]:
 
 def _process(name: str, entry: Entry) -> dict[str, Any]:
     running = entry.running()
-    return {"name": name, "pid": entry.pid if running else None, "running": running, "restarts": 0}
+    return {"name": name, "pid": entry.pid if running else None, "running": running, "restarts": entry.restarts}
 
 
 def _other_processes(data_dir: Path) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from infra.errors import MoodtapeError, UserError
+from infra.errors import UserError
 from infra.log import configure_logging
 
 from ..options import Invocation, common
@@ -15,12 +15,9 @@ from ..report import correlation_table, last_correlations
 from ..running import Running, running
 from ..screen import Screen
 from ..supervisor import Child, last_words
+from .produce import parse_speed
 
 DRAIN_CHECK_SECONDS = 1.0
-
-
-class DemoFailed(MoodtapeError):
-    """The demo's producer gave up."""
 
 
 @click.command()
@@ -35,11 +32,12 @@ def demo(call: Invocation, recording: Path | None, speed: str | None, workers: i
     """Start everything, bring in a recording or the simulator, and show live moods, prices and correlations."""
     if exit_ and recording is None:
         raise UserError("--exit needs --recording: the simulator has no end")
+    producer = _producer(recording, speed)
     configure_logging(call.settings.log_level if exit_ else "error", "demo")
     started = time.monotonic()
-    with running(call.settings, workers, [_producer(recording, speed)], call.note) as pipeline:
+    with running(call.settings, workers, [producer], call.note) as pipeline:
         if exit_:
-            _wait_until_drained(pipeline, call)
+            _wait_until_drained(pipeline)
             result = counts(pipeline.endpoints)
             seconds = round(time.monotonic() - started, 1)
             call.show({**result, "seconds": seconds}, _summary(result, seconds))
@@ -47,29 +45,38 @@ def demo(call: Invocation, recording: Path | None, speed: str | None, workers: i
                 Console().print(correlation_table(last_correlations(pipeline.endpoints.database)))
         else:
             Screen(call.settings, pipeline).show()
+            _unless_given_up(pipeline)
 
 
 def _producer(recording: Path | None, speed: str | None) -> Child:
+    if speed is not None and parse_speed(speed) is None and recording is None:
+        raise UserError("--speed max needs --recording: the simulator has no end")
     if recording is None:
         return Child("produce-simulator", ("produce", "simulator", "--speed", speed or "60"), once=True)
     arguments = ("produce", "recording", str(recording.resolve()), "--speed", speed or "max")
     return Child("produce-recording", arguments, once=True)
 
 
-def _wait_until_drained(pipeline: Running, call: Invocation) -> None:
-    producer = next(child for child in pipeline.supervisor.children if child.name.startswith("produce-"))
+def _wait_until_drained(pipeline: Running) -> None:
     next_check = 0.0
     while pipeline.turn():
-        if producer.finished is None:
-            continue
-        if producer.finished != 0:
-            said = last_words(pipeline.supervisor.log_of(producer))
-            raise DemoFailed(f"the producer gave up; its last words: {said}")
-        if time.monotonic() >= next_check:
+        _unless_given_up(pipeline)
+        if pipeline.supervisor.finished and time.monotonic() >= next_check:
             if drained(pipeline.endpoints):
                 return
             next_check = time.monotonic() + DRAIN_CHECK_SECONDS
     raise click.Abort
+
+
+def _unless_given_up(pipeline: Running) -> None:
+    """Say why the producer gave up, if it did: what it was asked for cannot be done.
+
+    Raises:
+        UserError: it gave up.
+    """
+    child = pipeline.supervisor.given_up
+    if child is not None:
+        raise UserError(f"{child.name} gave up; its last words: {last_words(pipeline.supervisor.log_of(child))}")
 
 
 def _summary(result: dict[str, dict[str, int]], seconds: float) -> str:

@@ -18,7 +18,7 @@ from infra.processes import ProcessId, find_by_argument
 from infra.services.control import plain_errors
 from infra.services.java import find_java, java_version
 from infra.services.server import wheel, wheel_folder
-from infra.settings import Settings
+from infra.settings import Settings, load_settings
 
 
 def _java(folder: Path, version: str) -> Path:
@@ -102,6 +102,19 @@ def test_the_ledger_keeps_what_it_was_told(tmp_path: Path) -> None:
     assert Ledger.load(tmp_path).entries["kafka"].running()
 
 
+def test_a_server_that_died_and_came_back_is_counted(tmp_path: Path) -> None:
+    """Being started again after a death counts, being stopped and started does not; what the status tells."""
+    ledger = Ledger.load(tmp_path)
+    entry = ledger.entry("kafka")
+    for _ in range(3):
+        entry.started_as(ProcessId.of(os.getpid()))
+    assert entry.restarts == 2
+    entry.stopped()
+    assert entry.process is None
+    entry.started_as(ProcessId.of(os.getpid()))
+    assert entry.restarts == 0
+
+
 def test_a_damaged_ledger_is_told(tmp_path: Path) -> None:
     """A file that is no ledger is named, and nothing is guessed."""
     write_whole(tmp_path / "services.json", "[1, 2", private=True)
@@ -117,6 +130,18 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     assert path.read_text() == "new"
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_names_in_settings_are_separated_by_commas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the environment, and in the file, where they may be a list, too; the environment wins."""
+    monkeypatch.setitem(Settings.model_config, "toml_file", tmp_path / "moodtape.toml")
+    (tmp_path / "moodtape.toml").write_text('quote_sources = ["yahoo", "simulator"]\npost_sources = "reddit"\n')
+    settings = load_settings()
+    assert (settings.quote_sources, settings.post_sources) == (("yahoo", "simulator"), ("reddit",))
+    monkeypatch.setenv("MOODTAPE_POST_SOURCES", "x, bluesky,")
+    assert load_settings().post_sources == ("x", "bluesky")
+    monkeypatch.setenv("MOODTAPE_POST_SOURCES", "")
+    assert load_settings().post_sources == ()
 
 
 def test_settings_name_servers_before_the_folder(tmp_path: Path) -> None:

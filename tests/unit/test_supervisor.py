@@ -1,9 +1,14 @@
-"""The supervisor goes on where the disk does not let it write."""
+"""The supervisor goes on where the disk does not let it write, and tells who gave up."""
 
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
+from infra.errors import UserError
 from infra.settings import Settings
-from moodtape.supervisor import Child, Supervisor
+from moodtape.cli import cli
+from moodtape.supervisor import Child, Supervisor, last_words
 from tests.helpers.waiting import wait_for
 
 
@@ -39,3 +44,25 @@ def test_a_process_whose_log_cannot_be_opened_is_started_later(tmp_path: Path) -
         assert (child.running, child.restarts) == (False, 0)
     finally:
         supervisor.stop()
+
+
+def test_a_process_that_cannot_do_what_it_was_asked_for_gives_up(tmp_path: Path) -> None:
+    """It is not started again, and it is told which one it was; its log has the reason."""
+    supervisor = Supervisor(Settings(data_dir=tmp_path))
+    child = Child("produce-recording", ("produce", "recording", str(tmp_path / "none")), once=True)
+    supervisor.start([child])
+    try:
+        wait_for(lambda: supervisor.tend() or supervisor.given_up is child, "it gave up")
+        assert (child.restarts, supervisor.finished) == (0, False)
+        assert "none" in last_words(supervisor.log_of(child))
+    finally:
+        supervisor.stop()
+
+
+@pytest.mark.parametrize("arguments", [("--speed", "fast"), ("--speed", "max"), ("--speed", "0"), ("--exit",)])
+def test_a_demo_that_cannot_be_is_refused_before_anything_starts(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """A message, exit 2, and an untouched folder."""
+    folder = tmp_path / "data"
+    done = CliRunner().invoke(cli, ["demo", *arguments, "--data-dir", str(folder)])
+    assert isinstance(done.exception, UserError)
+    assert not folder.exists()

@@ -15,7 +15,7 @@ from typing import Any
 from fastavro import parse_schema, schemaless_writer
 
 from infra.offsets import read_to_end
-from schemas.codec import codec_for, encode, to_dict
+from schemas.codec import encode, to_dict
 from schemas.records import RawQuote
 from schemas.topics import PARTITIONS, RAW_POSTS, RAW_QUOTES, RAW_TOPICS, partition_of, post_key
 
@@ -175,10 +175,11 @@ def whole_topics_again(scene: Scene) -> str:
     """Every fact that the raw topics hold is written once more, byte for byte."""
     world, written = scene.world, 0
     world.notes["late"] = True
+    known = {place: identity for identity, place in world.ledger.place.items()}
     for message in read_to_end(world.endpoints.kafka, RAW_TOPICS):
-        if message.value() is None or (message.topic(), message.partition(), message.offset()) in world.ledger.broken:
+        identity = known.get((message.topic(), message.partition(), message.offset()))
+        if identity is None:
             continue
-        identity = identity_of(codec_for(message.topic()).decode(message.value()))
         written += 1
         world.feeder.put(
             message.topic(),

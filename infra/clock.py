@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 Now = Callable[[], int]
 MICROS = 1_000_000
+EARLIEST, LATEST = -2_208_988_800 * MICROS, 7_258_118_400 * MICROS
+"""The years 1900 to 2199: what lies outside is no time of a fact, and calendars and databases end somewhere."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

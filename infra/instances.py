@@ -13,19 +13,22 @@ MOST = 64
 class Instance:
     """A worker's name, such as ``host-0``; released when the process ends, however it ends."""
 
-    def __init__(self, name: str, lock: IO[str] | None) -> None:
+    def __init__(self, name: str, lock: IO[str]) -> None:
         self.name = name
         self._lock = lock
 
 
-def claim_instance(data_dir: Path, stage: str, given: str | None) -> Instance:
-    """The given name, or the first number that no living process of this stage and data folder holds.
+def claim_instance(data_dir: Path, stage: str, host: str | None) -> Instance:
+    """A name with the first number that no living process of this stage and data folder holds.
+
+    Args:
+        data_dir: where the locks are.
+        stage: what the worker does.
+        host: what stands before the number; None = the name of this machine.
 
     Raises:
         UserError: the folder cannot be written, or there are too many workers.
     """
-    if given is not None:
-        return Instance(given, None)
     folder = data_dir / "locks"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -36,7 +39,7 @@ def claim_instance(data_dir: Path, stage: str, given: str | None) -> Instance:
             except BlockingIOError:
                 lock.close()
                 continue
-            return Instance(f"{socket.gethostname()}-{number}", lock)
+            return Instance(f"{host or socket.gethostname()}-{number}", lock)
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}") from error
     raise UserError(f"{MOST} workers of stage {stage} run in {data_dir} already")

@@ -86,7 +86,9 @@ class Settings(BaseSettings):
         Path("../shared/data"), description="Folder of the public labelled sets that `models evaluate --set` knows."
     )
 
-    instance: str | None = Field(None, description="Name of this worker; unset = host and first free number.")
+    instance: str | None = Field(
+        None, description="Names this machine's workers, each with a number behind it; unset = its host name."
+    )
     group_protocol: Literal["classic", "consumer"] = Field(
         "classic", description="classic = static range; consumer = KIP-848."
     )

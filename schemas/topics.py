@@ -103,6 +103,11 @@ def dead_letter_topic(topic: str) -> str:
     return topic + DLQ_SUFFIX
 
 
+def holds_texts(topic: str) -> bool:
+    """Whether records of a topic hold the texts of posts: raw ones, a replay's copies of them, their dead letters."""
+    return topic == RAW_POSTS or topic.startswith(f"{RAW_POSTS}.")
+
+
 def state_topic(stage: str) -> str:
     """Where a stage keeps the snapshots of its partitions."""
     return f"{stage}.state.v1"

@@ -5,6 +5,7 @@ A replay's name and the record's place in its topic follow.
 """
 
 import base64
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -33,7 +34,7 @@ TABLE_OF_TOPIC = {
 DEAD_LETTER_COLUMNS = (
     *("origin_topic", "origin_partition", "origin_offset", "stage", "reason", "error", "message", "attempts"),
     *("consumer_group", "first_failed_at", "key", "value", "headers", "dlq_topic"),
-    *("replay", "topic_partition", "topic_offset"),
+    *("replay", "topic_partition", "topic_offset", "value_sha256"),
 )
 _PLACE = (("replay", "text"), ("topic_partition", "int4"), ("topic_offset", "int8"))
 _SCALARS = {"string": "text", "int": "int4", "long": "int8", "double": "float8", "boolean": "bool"}
@@ -75,7 +76,7 @@ def dead_letter_row(
     """Values of a dead letter, in the order of ``DEAD_LETTER_COLUMNS``.
 
     Whatever stands in a topic of dead letters gives a row: where headers are missing, its origin is its own
-    place and its reason ``undecodable``.
+    place and its reason ``undecodable``. The value of a raw post has no column to go to: its text stays in the topic.
 
     Args:
         topic: the topic of dead letters.
@@ -90,10 +91,12 @@ def dead_letter_row(
         failed_at = to_datetime(letter.failed_at)
     except (NotADeadLetter, OverflowError) as error:
         letter, failed_at = _headless(topic, partition, offset, str(error), headers), None
+    digest = hashlib.sha256(value or b"").digest()
+    kept = None if topics.holds_texts(topic) else value
     return (
         *(clean(letter.topic), letter.partition, letter.offset, clean(letter.stage), clean(letter.reason)),
         *(clean(letter.error), clean(letter.message), letter.attempts, clean(letter.group), failed_at),
-        *(key, value, Jsonb(readable_headers(letter.headers)), topic, replay, partition, offset),
+        *(key, kept, Jsonb(readable_headers(letter.headers)), topic, replay, partition, offset, digest),
     )
 
 

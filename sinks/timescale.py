@@ -49,7 +49,7 @@ _CONNECTION = {
 # One row for each identity: a copy of a letter changes nothing, the letter of a later try takes the place of the last.
 _INSERT_DEAD_LETTERS = sql.SQL(
     "INSERT INTO dead_letter AS held ({columns}) VALUES ({values}) ON CONFLICT"
-    " (replay, dlq_topic, origin_topic, origin_partition, origin_offset, consumer_group, (md5(coalesce(value, ''))))"
+    " (replay, dlq_topic, origin_topic, origin_partition, origin_offset, consumer_group, value_sha256)"
     " DO UPDATE SET ({columns}, stored_at) = ROW ({news}, clock_timestamp()) WHERE excluded.attempts > held.attempts"
 ).format(
     columns=sql.SQL(", ").join(map(sql.Identifier, DEAD_LETTER_COLUMNS)),

@@ -5,6 +5,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from infra.clock import LATEST
 from infra.errors import PoisonError
 from infra.metrics import MENTIONS_UNSURE, POSTS_FLAGGED
 from schemas.clocks import Clock
@@ -163,12 +164,12 @@ def check(record: RawPost) -> None:
     """Refuse what can never be a post.
 
     Raises:
-        PoisonError: no source or identity, a source that would break a key or a header, a time before 1970 or more
-            than five minutes past its own ``ingest_time`` (0 = unknown), or a negative revision.
+        PoisonError: no source or identity, a source that would break a key or a header, a time before 1970, after
+            2199 or more than five minutes past its own ``ingest_time`` (0 = unknown), or a negative revision.
     """
     if not record.source or not record.post_id or any(c in record.source for c in ":, \t\r\n\0"):
         raise PoisonError("invalid", "a post needs a source (without ':', ',' and spaces) and a post_id")
-    if record.event_time <= 0 or (record.ingest_time and record.event_time > record.ingest_time + AHEAD):
+    if not 0 < record.event_time < LATEST or (record.ingest_time and record.event_time > record.ingest_time + AHEAD):
         raise PoisonError("invalid", f"event_time {record.event_time} against ingest_time {record.ingest_time}")
     if record.revision < 0:
         raise PoisonError("invalid", f"revision {record.revision} is negative")

@@ -4,13 +4,14 @@ Duplicates are found by key (source, symbol, interval or 0, event_time, sequence
 is 2 h past; a fact further behind is flagged ``late`` and passed on untested.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from typing import Any
 
 import msgspec
 
-from infra.clock import MICROS
+from infra.clock import EARLIEST, LATEST, MICROS
 from infra.errors import PoisonError
 from infra.grid import Grid
 from schemas.quick import tuple_maker
@@ -23,7 +24,7 @@ from .schedule import Schedule
 from .stage import Emit, Fold
 
 AHEAD = 300 * MICROS
-EARLIEST, LATEST = -2_208_988_800 * MICROS, 7_258_118_400 * MICROS  # the years 1900 to 2199
+SYMBOL = re.compile(r"[A-Z0-9.^=&_-]{1,32}")
 _emit = tuple_maker(Emit)
 
 
@@ -54,7 +55,10 @@ class QuotesFold(Fold):
         bid, ask = record.bid, record.ask
         crossed = bid is not None and ask is not None and bid > ask
         interval = 0 if bar is None else bar.interval
-        series = self._series.get((source, symbol, interval)) or self._named(source, symbol, interval)
+        series = self._series.get((source, symbol, interval))
+        if series is None:
+            _check_names(source, symbol)
+            series = self._named(source, symbol, interval)
         if watermark is not None and time < watermark - KEPT:
             return (_emit((QUOTES, symbol, record, (0, ("late", *self._own_flags(series, record, crossed))))),)
         keys = series.keys
@@ -114,16 +118,9 @@ class QuotesFold(Fold):
         return keys
 
     def _named(self, source: str, symbol: str, interval: int) -> QuoteSeries:
-        """The series of a name.
-
-        Raises:
-            PoisonError: the name can be none.
-        """
         name = source, symbol, interval
         series = self._series.get(name)
         if series is None:
-            _check_name("source", source)
-            _check_name("symbol", symbol)
             series = self._series[name] = QuoteSeries(name, known=self._known(symbol))
         return series
 
@@ -165,6 +162,9 @@ def _check_bar(bar: SourceBar) -> None:
         raise PoisonError("invalid", f"bar.volume {bar.volume} is not a finite number of at least 0")
 
 
-def _check_name(what: str, name: str) -> None:
-    if not (name.strip() and name.isprintable()):
-        raise PoisonError("invalid", f"the {what} is empty or not printable")
+def _check_names(source: str, symbol: str) -> None:
+    """A symbol in another case or notation would meet no mood, and nobody could ask for it."""
+    if not (source.strip() and source.isprintable()):
+        raise PoisonError("invalid", "the source is empty or not printable")
+    if SYMBOL.fullmatch(symbol) is None:
+        raise PoisonError("invalid", "the symbol is not in Yahoo's notation: at most 32 of A-Z, 0-9 and . ^ = & _ -")

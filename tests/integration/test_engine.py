@@ -154,7 +154,7 @@ def test_a_zombie_is_fenced(workers: Workers) -> None:
     wait_for(lambda: drained(workers.kafka), "the worker is through")
     zombie.send_signal(signal.SIGSTOP)
     feed(workers.kafka, 600, first=600)
-    workers.start(MOODTAPE_INSTANCE="one")
+    workers.start(MOODTAPE_INSTANCE="one", MOODTAPE_DATA_DIR=str(workers.folder / "elsewhere"))
     wait_for(lambda: drained(workers.kafka), "its replacement is through")
     zombie.send_signal(signal.SIGCONT)
     feed(workers.kafka, 300, first=1200)

@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from infra.endpoints import Endpoints, find_endpoints
 from infra.errors import ServiceUnavailable, UserError
 from infra.files import write_whole
 from infra.kafka import Sparing
+from infra.instances import claim_instance
 from infra.ledger import Entry, Ledger
 from infra.processes import ProcessId, find_by_argument
 from infra.services.control import plain_errors
@@ -113,6 +115,15 @@ def test_a_server_that_died_and_came_back_is_counted(tmp_path: Path) -> None:
     assert entry.process is None
     entry.started_as(ProcessId.of(os.getpid()))
     assert entry.restarts == 0
+
+
+def test_workers_of_a_stage_never_share_a_name(tmp_path: Path) -> None:
+    """Each gets the first free number behind the given name, or the host's; other stages count for themselves."""
+    first, second = (claim_instance(tmp_path, "stage-bars", "left") for _ in range(2))
+    assert (first.name, second.name) == ("left-0", "left-1")
+    assert claim_instance(tmp_path, "stage-moods", None).name == f"{socket.gethostname()}-0"
+    del first
+    assert claim_instance(tmp_path, "stage-bars", "left").name == "left-0"
 
 
 def test_a_damaged_ledger_is_told(tmp_path: Path) -> None:

@@ -166,6 +166,7 @@ def test_questions_are_asked_once_and_change_nothing() -> None:
         post(source="a,b"),
         post(post_id=""),
         post(at=0),
+        post(at=253_402_300_799 * SECOND, ingest_time=0),
         post(ingest_time=BEGIN - 301 * SECOND),
         post(revision=-1),
     ],

@@ -1,5 +1,6 @@
 """Records to rows."""
 
+import hashlib
 import re
 from datetime import UTC, datetime
 
@@ -101,6 +102,16 @@ def test_a_dead_letter_becomes_a_row():
     assert (found["message"], found["key"], found["value"]) == ("a\ufffdb", b"k", None)
     assert plain(found["headers"]) == [["h", {"base64": "/w=="}]]
     assert plain(found["first_failed_at"]) == START
+
+
+def test_texts_of_posts_stay_in_their_topic():
+    """The value of a raw post's letter is not stored, nor of a replay's copy; its digest is, and other values are."""
+    rows = {
+        topic: dict(zip(DEAD_LETTER_COLUMNS, dead_letter_row(topic, 0, 0, LIVE, (b"k", b"text", None)), strict=True))
+        for topic in ("raw.posts.v1.dlq", "raw.posts.v1.again.dlq", "raw.quotes.v1.dlq", "posts.v1.dlq")
+    }
+    assert [row["value"] for row in rows.values()] == [None, None, b"text", b"text"]
+    assert {row["value_sha256"] for row in rows.values()} == {hashlib.sha256(b"text").digest()}
 
 
 @pytest.mark.parametrize("headers", [None, [("x", b"1")]])

@@ -114,7 +114,13 @@ def test_folds_take_in_what_they_did_not_give_up() -> None:
 
 def letters(*attempts: int) -> list[Letter]:
     """Letters of one identity, in order of their log, each of a try."""
-    place = {"origin_topic": QUOTES, "origin_partition": 0, "origin_offset": 5, "consumer_group": "g", "value": b"v"}
+    place = {
+        "origin_topic": QUOTES,
+        "origin_partition": 0,
+        "origin_offset": 5,
+        "consumer_group": "g",
+        "value_sha256": b"v",
+    }
     return [Letter(at, {**place, "reason": "bug", "attempts": n}) for at, n in enumerate(attempts)]
 
 

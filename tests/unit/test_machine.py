@@ -13,8 +13,8 @@ import pytest
 from infra.endpoints import Endpoints, find_endpoints
 from infra.errors import ServiceUnavailable, UserError
 from infra.files import write_whole
-from infra.kafka import Sparing
 from infra.instances import claim_instance
+from infra.kafka import Sparing
 from infra.ledger import Entry, Ledger
 from infra.processes import ProcessId, find_by_argument
 from infra.services.control import plain_errors

@@ -1,11 +1,11 @@
 """``moodtape score``: the process that scores texts."""
 
 import asyncio
-import os
 
 import click
 
 from infra.log import configure_logging
+from infra.processes import usable_cores
 from streams.scoring.choose import make_scorer
 from streams.scoring.server import listen, serve, url_of
 
@@ -26,4 +26,4 @@ def score(call: Invocation, host: str, port: int, threads: int | None) -> None:
     sock = listen(host, port, key)
     shown = {"url": url_of(sock), "model": scorer.name, "model_version": scorer.version}
     call.show(shown, f"{scorer.name} ({scorer.version}) at {shown['url']}")
-    asyncio.run(serve(scorer, sock, settings.data_dir, threads or len(os.sched_getaffinity(0)), key))
+    asyncio.run(serve(scorer, sock, settings.data_dir, threads or usable_cores(), key))

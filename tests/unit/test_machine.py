@@ -14,7 +14,7 @@ from infra.errors import ServiceUnavailable, UserError
 from infra.files import write_whole
 from infra.kafka import Sparing
 from infra.ledger import Entry, Ledger
-from infra.processes import ProcessId, find_by_argument
+from infra.processes import ProcessId, find_by_argument, usable_cores
 from infra.services.control import plain_errors
 from infra.services.java import find_java, java_version
 from infra.services.server import wheel, wheel_folder
@@ -89,6 +89,15 @@ def test_a_process_is_its_number_and_its_start() -> None:
     assert not ProcessId(child.pid, process.started - 100).alive()
     child.kill()
     assert process.wait(30)
+
+
+def test_cores_are_counted_where_the_system_tells_no_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is one it counts; macOS has none."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
+    assert usable_cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    assert usable_cores() == 5
 
 
 def test_the_ledger_keeps_what_it_was_told(tmp_path: Path) -> None:

@@ -34,6 +34,10 @@ class Invocation:
         """Tell about progress on standard error."""
         click.echo(text, file=sys.stderr)
 
+    def hand_on(self, context: click.Context, command: str) -> None:
+        """Let a group's ``command`` have what was given before its name, unless it is given again behind it."""
+        context.default_map = {command: {"data_dir": self.settings.data_dir, "as_json": self.json}}
+
 
 def common(function: Callable[Concatenate[Invocation, P], R]) -> Callable[P, R]:
     """Give a click command the options of every command and hand it an :class:`Invocation` first."""

@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     metrics_host: str = Field("127.0.0.1", description="Address of /metrics, /livez and /readyz of a worker.")
     metrics_port: int = Field(
-        0, ge=0, le=65535, description="Port of /metrics, /livez and /readyz of a worker; 0 = free."
+        0, ge=0, le=65535, description="Port of /metrics, /livez and /readyz of a worker; 0 = free, as for workers of one supervisor."
     )
 
     @classmethod

@@ -1,12 +1,15 @@
 """Where a process may listen, and how it is reached there."""
 
 import socket
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
 from infra.errors import UserError
 from infra.listening import is_loopback, listen, require_key_or_loopback, url_of
+from infra.metrics import Health, serve_health
+from infra.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -39,3 +42,11 @@ def test_the_url_is_one_that_this_machine_can_open(host: str, shown: str) -> Non
         port = listener.getsockname()[1]
         assert url_of(listener) == f"http://{shown}:{port}"
         socket.create_connection((shown.strip("[]"), port)).close()
+
+
+def test_a_port_for_metrics_that_is_taken_is_a_users_mistake(tmp_path: Path) -> None:
+    """The message names the setting."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings = Settings(data_dir=tmp_path, metrics_port=server.getsockname()[1])
+        with pytest.raises(UserError, match="MOODTAPE_METRICS_PORT"):
+            serve_health(Health(), settings, "stream-quotes")

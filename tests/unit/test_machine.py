@@ -153,6 +153,39 @@ def test_names_in_settings_are_separated_by_commas(tmp_path: Path, monkeypatch: 
     assert load_settings().post_sources == ()
 
 
+@pytest.mark.parametrize("name", ["api_key", "database_url", "redis_url"])
+def test_an_empty_secret_is_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """An empty key would let everybody in, and an empty address leads nowhere."""
+    monkeypatch.setenv(f"MOODTAPE_{name.upper()}", "")
+    assert getattr(load_settings(), name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("api_key", value) for value in ("clé-secret", "secret\t", " secret", "secret\n", " ")]
+    + [
+        ("database_url", value)
+        for value in ("secret:5432/db", "postgresql://u:%secret@h/db", "postgresql://h/db?secret=1", "host=secret")
+    ]
+    + [("redis_url", value) for value in ("secret:6379", "http://secret", "redis://h:secret", "redis://[secret")],
+)
+def test_a_secret_that_cannot_work_is_refused_unseen(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """The message names the setting and does not repeat what it holds."""
+    monkeypatch.setenv(f"MOODTAPE_{name.upper()}", value)
+    with pytest.raises(UserError, match=f"^settings: {name}: give ") as refusal:
+        load_settings()
+    assert "secret" not in str(refusal.value)
+
+
+def test_addresses_of_every_kind_are_taken() -> None:
+    """Several hosts, encrypted connections and sockets too."""
+    for url in ("postgres://u@h", "postgresql://u:p%25@a:1,b:2/db?sslmode=require"):
+        assert load_settings(database_url=url).database_url
+    for url in ("redis://:p@h:1/0", "rediss://h", "unix:///run/valkey.sock"):
+        assert load_settings(redis_url=url).redis_url
+    assert load_settings(api_key="open sesame!").api_key
+
+
 def test_settings_name_servers_before_the_folder(tmp_path: Path) -> None:
     """Addresses of the settings are used as they are; without them a folder where nothing runs says what to do."""
     urls = {"database_url": "postgresql://u:p@db/x", "redis_url": "redis://cache"}

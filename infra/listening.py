@@ -7,6 +7,7 @@ from pydantic import SecretStr
 
 from .errors import UserError
 
+KEY_HEADER = "X-API-Key"
 _BACKLOG = 512
 
 
@@ -19,7 +20,7 @@ def require_key_or_loopback(host: str, api_key: SecretStr | None) -> None:
     if api_key is None and not is_loopback(host):
         raise UserError(
             f"listening on {host} lets other machines in: set MOODTAPE_API_KEY, "
-            "which callers then send as X-API-Key, or listen on 127.0.0.1"
+            f"which callers then send as {KEY_HEADER}, or listen on 127.0.0.1"
         )
 
 

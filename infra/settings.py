@@ -56,7 +56,9 @@ def _is_redis_url(url: str) -> bool:
 class Settings(BaseSettings):
     """What a user can set. The defaults run everything on one machine, on loopback."""
 
-    model_config = SettingsConfigDict(env_prefix="MOODTAPE_", toml_file="moodtape.toml", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="MOODTAPE_", toml_file="moodtape.toml", extra="forbid", frozen=True, allow_inf_nan=False
+    )
 
     data_dir: Path = Field(Path(".moodtape"), description="Folder of the embedded servers, logs and checkpoints.")
 

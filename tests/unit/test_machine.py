@@ -186,6 +186,15 @@ def test_addresses_of_every_kind_are_taken() -> None:
     assert load_settings(api_key="open sesame!").api_key
 
 
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("name", [n for n, field in Settings.model_fields.items() if field.annotation is float])
+def test_numbers_of_settings_are_finite(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    """Another one is refused by the setting's name."""
+    monkeypatch.setenv(f"MOODTAPE_{name.upper()}", text)
+    with pytest.raises(UserError, match=f"settings: {name}:"):
+        load_settings()
+
+
 def test_settings_name_servers_before_the_folder(tmp_path: Path) -> None:
     """Addresses of the settings are used as they are; without them a folder where nothing runs says what to do."""
     urls = {"database_url": "postgresql://u:p@db/x", "redis_url": "redis://cache"}

@@ -1,4 +1,4 @@
-"""What every command takes: ``--data-dir`` and ``--json``."""
+"""What every command takes: ``--data-dir`` and ``--json``; and what counts as a number."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from infra.errors import ServiceUnavailable
 from moodtape.cli import cli
-from moodtape.options import Invocation, common
+from moodtape.options import Invocation, Number, common
 
 
 @click.group()
@@ -40,3 +40,13 @@ def test_replay_looks_into_the_folder_named_before_the_command(tmp_path: Path, a
     done = CliRunner().invoke(cli, ["replay", "--data-dir", str(tmp_path), *arguments])
     assert isinstance(done.exception, ServiceUnavailable)
     assert f"not running in {tmp_path}:" in str(done.exception)
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "-0.1", "1.1", "one"])
+def test_only_finite_numbers_of_the_range_are_taken(text: str) -> None:
+    """What is no number at all, or outside of every range, is a wrong value of the option."""
+    assert Number(0, 1).convert("0.25", None, None) == 0.25
+    with pytest.raises(click.BadParameter):
+        Number(0, 1).convert(text, None, None)
+    with pytest.raises(click.BadParameter):
+        Number().convert("inf", None, None)

@@ -192,6 +192,7 @@ def test_a_cursor_of_another_query_or_an_altered_one_is_refused(client: httpx.Cl
         ("stocks/TSLA/indicators", {"next": cursor}),
         ("stocks/TSLA/history", {"next": cursor, "as_of": to_rfc3339(NOON)}),
         ("stocks/TSLA/history", {"next": "nonsense!"}),
+        ("stocks/TSLA/history", {"next": cursor * 50}),
     ):
         answer = client.get(f"/api/v1/{path}", params=query)
         assert (answer.status_code, answer.json()["type"]) == (400, "urn:moodtape:problem:bad-cursor")
@@ -273,7 +274,6 @@ def test_a_bad_query_lists_every_field(client: httpx.Client) -> None:
         {"from": "2022-03-16T16:00:00Z", "to": "2022-03-16T15:00:00Z"},
         {"as_of": "2022-03-16T16:00:00"},
         {"as_of": "9999-12-31T23:59:59Z"},
-        {"next": "x" * 601},
         {"limit": "0"},
     ],
 )

@@ -12,7 +12,7 @@ from .desk import CachedRoute, Desk, Serving, require_key
 from .forecast import LOOK_BACK
 from .patterns import rank
 from .problems import described
-from .queries import CorrelationQuery, PatternsQuery, PredictionsQuery, Symbol, moment
+from .queries import CorrelationQuery, CurrentQuery, PatternsQuery, PredictionsQuery, Symbol, moment
 from .shapes import CorrelationShape, PairShape
 from .signal_shapes import PatternsShape, PredictionShape, pattern_item, prediction_shape
 from .signals import MOST_SYMBOLS, evidence_of, series_of
@@ -39,7 +39,7 @@ async def sentiment(symbol: Symbol, query: Annotated[CorrelationQuery, Query()],
         "age_seconds": age,
         "stale": is_stale("correlation", age, query.interval),
         "status": "ok",
-        **await _origin(desk, known, query.interval, first["event_time"]),
+        **await _origin(desk, known, query, first["event_time"]),
     }
     return told.model_copy(update=more)
 
@@ -55,7 +55,8 @@ async def patterns(query: Annotated[PatternsQuery, Query()], desk: Serving) -> P
     found = [item for items in each for item in items]
     ranked = rank(found, query.limit)
     ends = {item.symbol: to_datetime(item.event_time) for item in ranked}
-    origins = await desk.store.origins([(symbol, query.interval, end) for symbol, end in ends.items()])
+    asked = [(symbol, query.interval, end) for symbol, end in ends.items()]
+    origins = await desk.store.origins(asked, moment(query.as_of))
     return PatternsShape(
         interval=query.interval,
         items=[pattern_item(item, origins[item.symbol]) for item in ranked],
@@ -74,12 +75,12 @@ async def predictions(query: Annotated[PredictionsQuery, Query()], desk: Serving
     shape = prediction_shape(known, query.interval, told)
     if told is None:
         return shape
-    return shape.model_copy(update=await _origin(desk, known, query.interval, to_datetime(told.event_time)))
+    return shape.model_copy(update=await _origin(desk, known, query, to_datetime(told.event_time)))
 
 
-async def _origin(desk: Desk, symbol: str, interval: int, end: datetime) -> Row:
+async def _origin(desk: Desk, symbol: str, query: CurrentQuery, end: datetime) -> Row:
     """``price_source, model, model_version`` behind figures of one instrument."""
-    return (await desk.store.origins([(symbol, interval, end)]))[symbol]
+    return (await desk.store.origins([(symbol, query.interval, end)], moment(query.as_of)))[symbol]
 
 
 def pair_fields(row: Row) -> dict[str, Any]:

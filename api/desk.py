@@ -12,6 +12,7 @@ from fastapi.security import APIKeyHeader
 
 from infra.clock import Now, from_datetime
 from infra.grid import Grid
+from infra.listening import KEY_HEADER
 from infra.settings import Settings
 
 from .ages import Ages
@@ -23,7 +24,7 @@ from .queries import Span
 from .snapshot import Snapshot
 from .store import Row, Store
 
-_key_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="Needed where an API key is set.")
+_key_header = APIKeyHeader(name=KEY_HEADER, auto_error=False, description="Needed where an API key is set.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,9 @@ def require_key(request: Request, given: Annotated[str | None, Depends(_key_head
         return
     wanted = settings.api_key.get_secret_value().encode()
     if not hmac.compare_digest((given or "").encode(), wanted):
-        raise Problem(401, "unauthorized", "Send the API key in the header X-API-Key.", {"WWW-Authenticate": "ApiKey"})
+        raise Problem(
+            401, "unauthorized", f"Send the API key in the header {KEY_HEADER}.", {"WWW-Authenticate": "ApiKey"}
+        )
 
 
 def cut_page(

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from infra.clock import from_rfc3339, to_datetime
 from infra.grid import Grid
 
-from .paging import DEFAULT_LIMIT, MAX_CURSOR, MAX_LIMIT, Cursors
+from .paging import DEFAULT_LIMIT, MAX_LIMIT, Cursors
 
 _OLDEST, _NEWEST = from_rfc3339("1900-01-01T00:00:00Z"), from_rfc3339("2200-01-01T00:00:00Z")
 _NAMES = re.compile(r"[a-z0-9_]{1,32}(,[a-z0-9_]{1,32}){0,31}")
@@ -90,7 +90,7 @@ class Span(Now):
     )
     to: Moment | None = Field(default=None, description="Last event_time, exclusive; unset = the newest.")
     limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="Most items of one answer.")
-    next: str | None = Field(default=None, max_length=MAX_CURSOR, description="Cursor of the answer before.")
+    next: str | None = Field(default=None, description="Cursor of the answer before.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

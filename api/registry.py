@@ -147,7 +147,7 @@ def _version(subject: str, text: str) -> SchemaVersion:
     found = _versions(subject)
     if text in ("latest", "-1"):
         return found[-1]
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:12]) < 2**31:
+    if not (text.isascii() and text.isdigit() and len(text) < 12 and 1 <= int(text) < 2**31):
         raise RegistryError(42202, f"The specified version '{text[:40]}' is not a valid version id.")
     match = next((v for v in found if v.version == int(text)), None)
     if match is None:
@@ -165,7 +165,7 @@ def _by_id(text: str) -> SchemaVersion:
 def _same(candidates: list[SchemaVersion], text: str) -> SchemaVersion:
     try:
         wanted = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # the second of brackets in brackets, beyond all reason
         raise RegistryError(42201, "Invalid schema: not JSON") from None
     match = next((v for v in candidates if v.schema == wanted), None)
     if match is None:

@@ -142,11 +142,12 @@ from unnest(%(symbols)s::text[], %(intervals)s::int[], %(ends)s::timestamptz[]) 
 left join lateral (
     select source from bar
     where bar.symbol = asked.symbol and "interval" = asked.seconds and replay = %(replay)s and event_time <= asked.until
+      and known_time <= coalesce(%(as_of)s::timestamptz, 'infinity')
     order by event_time desc, revision desc limit 1) b on true
 left join lateral (
     select model, model_version from sentiment
     where sentiment.symbol = asked.symbol and "interval" = 60 and replay = %(replay)s and event_time <= asked.until
-      and model is not null
+      and known_time <= coalesce(%(as_of)s::timestamptz, 'infinity') and model is not null
     order by event_time desc, revision desc limit 1) m on true
 """
 _NEWEST_QUOTE: LiteralString = """
@@ -309,16 +310,19 @@ class Store:
             best.setdefault(row["symbol"], row)
         return best
 
-    async def origins(self, asked: Sequence[tuple[str, int, datetime]]) -> dict[str, Row]:
+    async def origins(
+        self, asked: Sequence[tuple[str, int, datetime]], as_of: datetime | None = None
+    ) -> dict[str, Row]:
         """``price_source, model, model_version`` behind what was worked out of bars and moods, by symbol.
 
         Args:
             asked: (symbol, interval, end of the newest bar), each symbol once.
+            as_of: nothing that was known later counts; None = everything does.
         """
         if not asked:
             return {}
         symbols, intervals, ends = (list(column) for column in zip(*asked, strict=True))
-        rows = await self._rows(_ORIGINS, symbols=symbols, intervals=intervals, ends=ends)
+        rows = await self._rows(_ORIGINS, symbols=symbols, intervals=intervals, ends=ends, as_of=as_of)
         return {row["symbol"]: {name: row[name] for name in ORIGIN} for row in rows}
 
     async def newest(self, table: str, **key: Any) -> Row | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 
+from .errors import UserError
 from .files import write_whole
 from .log import get_logger
 from .settings import Settings
@@ -62,6 +63,9 @@ def serve_health(health: Health, settings: Settings, name: str) -> int:
     """Serve ``/metrics``, ``/livez`` and ``/readyz`` of the process ``name`` from a daemon thread; returns the port.
 
     ``<data_dir>/metrics/*.json`` tells Prometheus where (``file_sd_configs``), for as long as the process lives.
+
+    Raises:
+        UserError: the address cannot be had.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -85,7 +89,13 @@ def serve_health(health: Health, settings: Settings, name: str) -> int:
         def log_message(self, format: str, *args: object) -> None:
             """Requests are not logged."""
 
-    server = ThreadingHTTPServer((settings.metrics_host, settings.metrics_port), Handler)
+    try:
+        server = ThreadingHTTPServer((settings.metrics_host, settings.metrics_port), Handler)
+    except OSError as error:
+        raise UserError(
+            f"cannot serve metrics at {settings.metrics_host}:{settings.metrics_port}: {error.strerror}; "
+            "set another MOODTAPE_METRICS_PORT (0 = a free one) or MOODTAPE_METRICS_HOST"
+        ) from None
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
     port = int(server.server_address[1])
     try:

@@ -80,6 +80,13 @@ def find_by_folder(folder: str) -> Iterator[ProcessId]:
             yield ProcessId(process.pid, info["create_time"])
 
 
+def usable_cores() -> int:
+    """Processor cores that this process may use; all of the machine's where the system does not tell."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _reap(pid: int) -> None:
     """Take a dead child of ours from the process table, so that its number means nothing any more."""
     try:

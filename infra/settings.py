@@ -8,7 +8,8 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -31,10 +32,33 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parts)]
 """Names in order; separated by commas in the environment, there or a list in ``moodtape.toml``."""
 
 
+def _is_database_url(url: str) -> bool:
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        conninfo_to_dict(url)
+    except ProgrammingError:
+        return False
+    return url.startswith(("postgresql://", "postgres://"))
+
+
+def _is_redis_url(url: str) -> bool:
+    from redis.connection import parse_url
+
+    try:
+        parse_url(url)  # type: ignore[no-untyped-call]  # redis ships it so
+    except ValueError:
+        return False
+    return True
+
+
 class Settings(BaseSettings):
     """What a user can set. The defaults run everything on one machine, on loopback."""
 
-    model_config = SettingsConfigDict(env_prefix="MOODTAPE_", toml_file="moodtape.toml", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="MOODTAPE_", toml_file="moodtape.toml", extra="forbid", frozen=True, allow_inf_nan=False
+    )
 
     data_dir: Path = Field(Path(".moodtape"), description="Folder of the embedded servers, logs and checkpoints.")
 
@@ -112,8 +136,39 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     metrics_host: str = Field("127.0.0.1", description="Address of /metrics, /livez and /readyz of a worker.")
     metrics_port: int = Field(
-        0, ge=0, le=65535, description="Port of /metrics, /livez and /readyz of a worker; 0 = free."
+        0,
+        ge=0,
+        le=65535,
+        description="Port of /metrics, /livez and /readyz of a worker; 0 = free, as for workers of one supervisor.",
     )
+
+    @field_validator("api_key", "database_url", "redis_url")
+    @classmethod
+    def _empty_is_unset(cls, secret: SecretStr | None) -> SecretStr | None:
+        return secret or None
+
+    # These say nothing of the value: each is a secret, or holds one.
+    @field_validator("api_key")
+    @classmethod
+    def _fits_into_a_header(cls, key: SecretStr | None) -> SecretStr | None:
+        text = key.get_secret_value() if key else ""
+        if not (text.isascii() and text.isprintable() and text == text.strip()):
+            raise PydanticCustomError("api_key", "give printable ASCII characters, without spaces at the ends")
+        return key
+
+    @field_validator("database_url")
+    @classmethod
+    def _names_a_database(cls, url: SecretStr | None) -> SecretStr | None:
+        if url and not _is_database_url(url.get_secret_value()):
+            raise PydanticCustomError("url", "give postgresql://USER:PASSWORD@HOST:PORT/DATABASE, % in them as %25")
+        return url
+
+    @field_validator("redis_url")
+    @classmethod
+    def _names_a_cache(cls, url: SecretStr | None) -> SecretStr | None:
+        if url and not _is_redis_url(url.get_secret_value()):
+            raise PydanticCustomError("url", "give redis://USER:PASSWORD@HOST:PORT/0, or a rediss:// or unix:// URL")
+        return url
 
     @classmethod
     def settings_customise_sources(

@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import shutil
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, Literal
 
 from infra.endpoints import Endpoints, external_urls, find_endpoints
 from infra.errors import MoodtapeError, ServiceUnavailable, UserError
+from infra.listening import listen, require_key_or_loopback
 from infra.migrate import require_schema
 from infra.services import services_status
 from infra.services.java import find_java
@@ -110,15 +110,15 @@ def _server(settings: Settings, name: str, status: dict[str, Any]) -> Finding:
 
 
 def _api_port(settings: Settings, running: bool) -> Finding:
-    if running or not settings.api_port:
-        return Finding("api port", "ok", "the API is running" if running else "chosen free when the API starts")
-    with socket.socket() as probe:
-        try:
-            probe.bind((settings.api_host, settings.api_port))
-        except OSError as error:
-            text = f"{settings.api_host}:{settings.api_port}: {error.strerror}: set another MOODTAPE_API_PORT"
-            return Finding("api port", "broken", text)
-    return Finding("api port", "ok", f"{settings.api_host}:{settings.api_port} is free")
+    if running:
+        return Finding("api port", "ok", "the API is running")
+    try:
+        require_key_or_loopback(settings.api_host, settings.api_key)
+        with listen(settings.api_host, settings.api_port or 0, "set another MOODTAPE_API_HOST or MOODTAPE_API_PORT"):
+            text = f"{settings.api_host}:{settings.api_port} is free"
+    except UserError as error:
+        return Finding("api port", "broken", str(error))
+    return Finding("api port", "ok", text if settings.api_port else "chosen free when the API starts")
 
 
 def _topics(settings: Settings, endpoints: Endpoints) -> Finding:

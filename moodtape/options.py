@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,19 @@ from infra.settings import Settings, load_settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class Number(click.FloatRange):
+    """A number of a range, not ``nan``, which click lets into any, and not infinite."""
+
+    name = "number range"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number of a text."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +47,10 @@ class Invocation:
     def note(self, text: str) -> None:
         """Tell about progress on standard error."""
         click.echo(text, file=sys.stderr)
+
+    def hand_on(self, context: click.Context, command: str) -> None:
+        """Let a group's ``command`` have what was given before its name, unless it is given again behind it."""
+        context.default_map = {command: {"data_dir": self.settings.data_dir, "as_json": self.json}}
 
 
 def common(function: Callable[Concatenate[Invocation, P], R]) -> Callable[P, R]:

@@ -5,12 +5,14 @@ import time
 from typing import Any
 
 import httpx
+from pydantic import SecretStr
 from rich import box
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from infra.listening import KEY_HEADER
 from infra.settings import Settings
 
 from .pipeline import api_url
@@ -40,7 +42,7 @@ class Screen:
 
     def _frame(self) -> Group:
         url = api_url(self._settings.data_dir)
-        overview = _ask(f"{url}/api/v1/overview") if url else None
+        overview = _ask(f"{url}/api/v1/overview", self._settings.api_key) if url else None
         head = Text(f"moodtape  {self._settings.data_dir}", style="bold")
         if overview is None:
             return Group(head, Text("waiting for the first figures ..."), self._processes())
@@ -70,9 +72,10 @@ class Screen:
         )
 
 
-def _ask(url: str) -> Any:
+def _ask(url: str, key: SecretStr | None) -> Any:
+    headers = {} if key is None else {KEY_HEADER: key.get_secret_value()}
     try:
-        answer = httpx.get(url, timeout=ASK_SECONDS)
+        answer = httpx.get(url, headers=headers, timeout=ASK_SECONDS)
     except httpx.HTTPError:
         return None
     return answer.json() if answer.status_code == httpx.codes.OK else None

@@ -133,7 +133,8 @@ class Supervisor:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, **self.environment},
+                # A fixed port is for one process; these announce where they listen.
+                env={**os.environ, "MOODTAPE_METRICS_PORT": "0", **self.environment},
             )
         child.started = time.monotonic()
 

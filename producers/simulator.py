@@ -28,6 +28,7 @@ DEFAULT_START = 1_735_689_600_000_000  # 2025-01-01T00:00:00Z
 DAY = 86_400 * MICROS
 LEDGER = "simulator-ledger.json"
 MAX_SYMBOLS = 10_000
+MAX_DAYS = 36_500
 
 _PLANTED: tuple[Plant, ...] = (
     Plant("TSLA", "Tesla", 1, 0.85, 240.0, 0.0022),
@@ -80,8 +81,8 @@ class SimulatorOptions:
             raise UserError(f"--symbols {self.symbols}: give 1 to {MAX_SYMBOLS}")
         if not 0 <= self.seed < 2**63:
             raise UserError(f"--seed {self.seed}: give a whole number from 0")
-        if self.preload_days < 0 or (self.days is not None and self.days <= 0):
-            raise UserError("--preload-days and --days: give numbers from 0")
+        if not (0 <= self.preload_days <= MAX_DAYS and (self.days is None or 0 < self.days <= MAX_DAYS)):
+            raise UserError(f"--preload-days and --days: give numbers from 0 to {MAX_DAYS}, --days above 0")
         if self.days is None and self.speed is None:
             raise UserError("--speed max needs --days: without an end it would fill the disk")
         if self.start % BLOCK:

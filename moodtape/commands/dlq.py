@@ -15,7 +15,7 @@ from infra.topics import require_topics
 from moodtape.deadletters.cases import Cases, Tally
 from moodtape.deadletters.letters import Wanted
 from moodtape.deadletters.redrive import Redriver, Report, Return, redrive
-from moodtape.deadletters.show import brief, line, whole
+from moodtape.deadletters.show import brief, line, place, whole
 from moodtape.options import Invocation, common
 from moodtape.verify.reading import TopicReader
 from schemas.replays import LIVE
@@ -88,7 +88,7 @@ def list_letters(call: Invocation, wanted: Wanted, limit: int, replay: str | Non
 @click.option("--replay", metavar="ID", help="Of this replay instead of the live flow.")
 @common
 def show_letter(call: Invocation, topic: str, partition: int, offset: int, reveal: bool, replay: str | None) -> None:
-    """Show one dead letter by the place of the original, or by its own place in TOPIC.dlq."""
+    """Show one dead letter by the place of the original, or by its own place in TOPIC.dlq, as `dlq list` names it."""
     kafka, known = _flow(call, replay)
     with TopicReader(kafka) as reader:
         data = whole(Cases(reader, kafka).find(topic, partition, offset, known), reveal)
@@ -158,7 +158,7 @@ def _told(report: Report) -> str:
     lines += [f"{number:,} left alone: {state}" for state, number in sorted(report.skipped.items())]
     for item, outcome in report.first:
         to = f"{item.topic} {item.partition}, {item.size:,} bytes, attempt {item.attempts}"
-        lines.append(f"{' '.join(map(str, item.case.letter.origin))} -> {to}, for {item.group or 'all'}: {outcome}")
+        lines.append(f"{place(item.case.letter)} -> {to}, for {item.group or 'all'}: {outcome}")
     return "\n".join([*lines, *_rest(report.sent + report.failed_again - len(report.first))])
 
 

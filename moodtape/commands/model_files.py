@@ -13,7 +13,7 @@ from streams.scoring.export import LEAST_AGREEMENT, export
 from streams.scoring.hub import pull
 from streams.scoring.sets import read_labelled
 
-from ..options import Invocation, common
+from ..options import Invocation, Number, common
 
 COMPACT = "compact"
 OWN_TEXTS = 500
@@ -56,7 +56,7 @@ def pull_model(call: Invocation, name: str, base: Path | None) -> None:
     "--agreement",
     default=LEAST_AGREEMENT,
     show_default=True,
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     help="Share of texts that must keep their label.",
 )
 @common

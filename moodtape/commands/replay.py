@@ -68,6 +68,7 @@ def replay(
     if context.invoked_subcommand is not None:
         if start or end or into or symbols or from_mentions or archives:
             raise UserError(f"the options of a new replay do not go with `replay {context.invoked_subcommand}`")
+        call.hand_on(context, context.invoked_subcommand)
         return
     if start is None or end is None or into is None:
         raise UserError("a replay needs --from TIME, --to TIME and --into ID; `moodtape replay --help` lists the rest")

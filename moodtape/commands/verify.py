@@ -9,7 +9,7 @@ import click
 from infra.endpoints import Endpoints, find_endpoints
 from infra.errors import UserError
 from infra.migrate import require_schema
-from moodtape.options import Invocation, common
+from moodtape.options import Invocation, Number, common
 from moodtape.verify.accounting import verify as draw_up
 from moodtape.verify.matching import FOREVER
 from moodtape.verify.watching import Pass
@@ -17,12 +17,26 @@ from moodtape.verify.watching import watch as keep_watching
 
 from .produce import parse_moment
 
+MOST_SECONDS = 86_400
+
 
 @click.command()
-@click.option("--wait", default=15.0, show_default=True, help="Seconds to wait for stages and sinks that are behind.")
+@click.option(
+    "--wait",
+    default=15.0,
+    show_default=True,
+    type=Number(0, MOST_SECONDS),
+    help="Seconds to wait for stages and sinks that are behind.",
+)
 @click.option("--as-of", metavar="TIME", help="Judge what readers of a moment saw: only what was known by then.")
 @click.option("--watch", is_flag=True, help="Again and again, while data flows, until Ctrl-C or SIGTERM.")
-@click.option("--interval", default=30.0, show_default=True, help="Seconds between two passes of --watch.")
+@click.option(
+    "--interval",
+    default=30.0,
+    show_default=True,
+    type=Number(0, MOST_SECONDS),
+    help="Seconds between two passes of --watch.",
+)
 @click.option("--passes", type=click.IntRange(1), help="How many passes of --watch [default: no end].")
 @common
 def verify(call: Invocation, wait: float, as_of: str | None, watch: bool, interval: float, passes: int | None) -> None:

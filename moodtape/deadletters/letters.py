@@ -59,6 +59,13 @@ class Buried:
         return letter.topic, letter.partition, letter.offset
 
     @property
+    def place(self) -> tuple[str, int, int]:
+        """Where ``dlq show`` finds it: at its original, or at its own place where that is no record of its topic."""
+        if live_name(self.origin[0], self.replay) == self.source:
+            return self.origin
+        return self.topic, self.partition, self.offset
+
+    @property
     def identity(self) -> Identity:
         """What is counted once, however many letters there are: the place of the original.
 

@@ -7,6 +7,7 @@ from infra.clock import to_rfc3339
 from schemas.codec import to_dict
 
 from .cases import Case
+from .letters import Buried
 
 HIDDEN_FIELDS = ("text",)
 
@@ -56,8 +57,17 @@ def _shown(record: Any, reveal: bool) -> dict[str, Any]:
 
 
 def line(case: Case) -> str:
-    """A dead letter in one line."""
+    """A dead letter in one line, which begins with its place."""
     letter = case.letter
     said = letter.letter.message if letter.letter else ""
     state = case.state if case.why is None else f"{case.state}: {case.why}"
-    return f"{' '.join(map(str, letter.origin))}  {letter.reason}  attempts {letter.attempts}  {state}  {said}"
+    return f"{place(letter)}  {letter.reason}  attempts {letter.attempts}  {state}  {said}".rstrip()
+
+
+def place(letter: Buried) -> str:
+    """The arguments of ``dlq show`` for a letter, and the line of a file that it is, where it is one."""
+    text = " ".join(map(str, letter.place))
+    if letter.reason != "unparseable":
+        return text
+    file, _, line = letter.origin
+    return f"{text} ({file} line {line})"

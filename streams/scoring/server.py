@@ -2,7 +2,6 @@
 
 import asyncio
 import hmac
-import ipaddress
 import json
 import os
 import signal
@@ -17,8 +16,9 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from infra.errors import PoisonError, UserError
+from infra.errors import PoisonError
 from infra.files import write_whole
+from infra.listening import url_of
 from infra.log import get_logger
 from infra.memory import settle
 from infra.metrics import TEXTS_SCORED
@@ -146,27 +146,6 @@ async def announced(data_dir: Path, url: str) -> AsyncIterator[None]:
             path.unlink(missing_ok=True)
 
 
-def listen(host: str, port: int, api_key: str | None) -> socket.socket:
-    """A listening socket; port 0 = a free one.
-
-    Raises:
-        UserError: the address cannot be used, or other machines could come in without a key.
-    """
-    if api_key is None and not _is_loopback(host):
-        raise UserError(f"listening on {host} lets other machines in: set MOODTAPE_API_KEY, or listen on 127.0.0.1")
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except (OSError, OverflowError) as error:
-        raise UserError(f"cannot listen on {host}:{port}: {error}; give another --host or --port") from None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 async def serve(scorer: Scorer, sock: socket.socket, data_dir: Path, threads: int, api_key: str | None) -> None:
     """Serve until SIGTERM or SIGINT, saying where in ``<data_dir>/score.json`` while listening."""
     url = url_of(sock)
@@ -193,10 +172,3 @@ class _Server(uvicorn.Server):
 
     def stop(self) -> None:
         self.should_exit = True
-
-
-def url_of(sock: socket.socket) -> str:
-    """The http:// address of a listening socket; one that listens everywhere is named by loopback."""
-    host, port = sock.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # read, not bound
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

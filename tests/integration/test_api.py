@@ -192,6 +192,7 @@ def test_a_cursor_of_another_query_or_an_altered_one_is_refused(client: httpx.Cl
         ("stocks/TSLA/indicators", {"next": cursor}),
         ("stocks/TSLA/history", {"next": cursor, "as_of": to_rfc3339(NOON)}),
         ("stocks/TSLA/history", {"next": "nonsense!"}),
+        ("stocks/TSLA/history", {"next": cursor * 50}),
     ):
         answer = client.get(f"/api/v1/{path}", params=query)
         assert (answer.status_code, answer.json()["type"]) == (400, "urn:moodtape:problem:bad-cursor")
@@ -273,7 +274,6 @@ def test_a_bad_query_lists_every_field(client: httpx.Client) -> None:
         {"from": "2022-03-16T16:00:00Z", "to": "2022-03-16T15:00:00Z"},
         {"as_of": "2022-03-16T16:00:00"},
         {"as_of": "9999-12-31T23:59:59Z"},
-        {"next": "x" * 601},
         {"limit": "0"},
     ],
 )
@@ -454,18 +454,22 @@ def test_a_correlation_comes_with_all_pairs_its_origins_and_a_caution(client: ht
     rows.put("correlation", symbol="TSLA", event_time=end, r=0.3, method="SPEARMAN", best_lag=1, p_best=0.01)
     rows.put("correlation", symbol="TSLA", event_time=end + MINUTE, r=0.5, window=390)
     rows.bar("TSLA", end, 10.0, 300, source="yahoo")
+    rows.bar("TSLA", end, 10.0, 300, source="finnhub", revision=1, known_time=end + MINUTE)
     rows.mood("TSLA", NOON, 0.1, interval=60)
+    rows.mood("TSLA", NOON, 0.1, interval=60, model="light", revision=1, known_time=end + MINUTE)
 
     told = get(client, "correlation/TSLA/sentiment")
+    before = get(client, "correlation/TSLA/sentiment", as_of=to_rfc3339(end))
 
     assert [(p["method"], p["r"], p["r_by_lag"]) for p in told["pairs"]] == [
         ("PEARSON", 0.2, [0.1, 0.2, None]),
         ("SPEARMAN", 0.3, [0.1, 0.2, None]),
     ]
     assert (told["event_time"], told["window"], told["status"]) == (to_rfc3339(end), 60, "ok")
-    assert (told["price_source"], told["model"], told["model_version"]) == ("yahoo", "lexicon", "1")
+    assert (told["price_source"], told["model"], told["model_version"]) == ("finnhub", "light", "1")
+    assert (before["price_source"], before["model"], before["model_version"]) == ("yahoo", "lexicon", "1")
     assert "neither a cause" in told["caution"]
-    assert get(client, "correlation/TSLA/sentiment", as_of=to_rfc3339(end))["pairs"][0]["r"] == 0.1
+    assert before["pairs"][0]["r"] == 0.1
     assert get(client, "correlation/TSLA/sentiment", as_of=to_rfc3339(NOON))["pairs"][0]["r"] == 0.9
     assert get(client, "correlation/TSLA/sentiment", window=390)["pairs"][0]["r"] == 0.5
     assert get(client, "correlation/TSLA/sentiment", interval=3600)["status"] == "no_data"

@@ -12,13 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import pytest
 
-from infra.errors import UserError
 from infra.settings import Settings
 from streams.scoring.client import ScoreClient, ask_scorer
 from streams.scoring.lexicon import LexiconScorer
-from streams.scoring.server import listen
 from streams.scoring.wire import address_file
 
 TEXTS = ["shares surge", "shares plunge", "the sky is wide", "shares  surge"]
@@ -121,14 +118,6 @@ def test_a_key_is_asked_for_where_one_is_set(tmp_path: Path) -> None:
         assert httpx.post(f"{url}/score", json={"texts": ["a"]}).status_code == 401
         settings = Settings(scorer_url=url, api_key="secret")  # type: ignore[arg-type]
         assert ask(settings, ["shares surge"]) == {"shares surge": LEXICON.score("shares surge")}
-
-
-def test_other_machines_are_not_let_in_without_a_key() -> None:
-    """An address other than loopback needs a key; an unusable one is a user's mistake."""
-    with pytest.raises(UserError, match="MOODTAPE_API_KEY"):
-        listen("0.0.0.0", 0, None)
-    with pytest.raises(UserError, match="cannot listen"):
-        listen("203.0.113.1", 0, "key")
 
 
 def test_an_answer_that_is_none_is_asked_for_again(tmp_path: Path) -> None:

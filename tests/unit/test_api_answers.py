@@ -1,20 +1,27 @@
 """The pure parts of the API: cursors, labels, ages, names, rows of the snapshot."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from api.ages import is_played, is_stale
 from api.directory import nearest, ranked
-from api.paging import MAX_CURSOR, Cursors
+from api.gate import MAX_URL
+from api.paging import Cursors
 from api.problems import Problem
+from api.queries import MoodsQuery, PostsQuery
+from api.registry import RegistryError, SchemaBody, look_up, version
 from api.shapes import label_of, mood_status
 from api.snapshot import keys_of, row_of
 from schemas.records import Instrument
+from schemas.topics import BARS
 
+_FAR = "2199-12-31T23:59:59.999999+00:00"
 SEEN = datetime(2022, 3, 16, 16, tzinfo=UTC)
 TABLE = {
     i.symbol: i
@@ -64,9 +71,27 @@ def test_no_altered_cursor_is_read(position: list[Any], data: st.DataObject) -> 
         cursors.read({}, cursor[:place] + letter + cursor[place + 1 :])
 
 
-def test_the_longest_cursor_is_within_its_limit() -> None:
-    """A post's position, with the longest names that sources give, can be sent back."""
-    assert len(Cursors(b"secret").make({}, [4_000_000_000_000_000, "s" * 32, "p" * 256])) <= MAX_CURSOR
+@pytest.mark.parametrize("letter", ["p", '"', "é", "\U0001f680"])
+def test_the_longest_cursor_can_be_sent_back(letter: str) -> None:
+    """A post's position with names as long as the index of posts holds them, in the longest query for posts."""
+    name = letter * (2704 // len(letter.encode()))
+    query = PostsQuery.model_validate({"from": _FAR, "to": _FAR, "as_of": _FAR, "interval": "86400"})
+    cursors, bound = Cursors(b"secret"), query.bound("posts", "S" * 32)
+    cursor = cursors.make(bound, [4_000_000_000_000_000, "", name])
+
+    again = {"from": _FAR, "to": _FAR, "as_of": _FAR, "interval": 86400, "limit": 5000, "next": cursor}
+    url = httpx.URL(f"http://x/api/v1/sentiment/{'S' * 32}/posts", params=again)
+
+    assert len(url.raw_path) <= MAX_URL
+    assert PostsQuery.model_validate({**again, "interval": "86400"}).after(cursors, "posts", "S" * 32) is not None
+
+
+def test_a_cursor_too_long_is_refused_as_an_altered_one() -> None:
+    """Whatever its length it is read, and answered with 400."""
+    for length in (601, 7000):
+        with pytest.raises(Problem) as refused:
+            MoodsQuery.model_validate({"next": "A" * length}).after(Cursors(b"secret"), "moods", "TSLA")
+        assert refused.value.status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -169,3 +194,14 @@ def test_messages_name_each_key_once() -> None:
     found = keys_of([quote, replay, "nonsense", "{}", "5", bars, quote, mood])
 
     assert found == ["quote:A", "quote:B", "quote:C", *(f"sentiment:A:{i}" for i in (60, 300, 3600, 86400))]
+
+
+def test_schemas_and_versions_beyond_all_reason_are_errors_of_the_registry() -> None:
+    """A version of thousands of digits is none, and a schema of brackets alone is not JSON."""
+    for text in ("9" * 5000, "0" * 5000 + "1", "9" * 11):
+        with pytest.raises(RegistryError) as refused:
+            asyncio.run(version(f"{BARS}-value", text))
+        assert refused.value.error_code == 42202
+    with pytest.raises(RegistryError) as refused:
+        asyncio.run(look_up(f"{BARS}-value", SchemaBody(schema="[" * 60_000)))
+    assert refused.value.error_code == 42201

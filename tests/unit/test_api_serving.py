@@ -1,7 +1,6 @@
 """Where the API may listen, and which port it takes."""
 
 import json
-import socket
 from pathlib import Path
 
 import pytest
@@ -9,9 +8,10 @@ import pytest
 from api.app import SERVICES, create_app
 from api.openapi import PATH, document
 from api.secret import cursor_secret
-from api.serving import bind, is_loopback, remembered_port, require_key_or_loopback, url_of
+from api.serving import bind, remembered_port
 from infra.endpoints import Endpoints
 from infra.errors import UserError
+from infra.listening import url_of
 from infra.settings import Settings
 
 NOWHERE = Endpoints(kafka="", database="", redis="")
@@ -20,22 +20,6 @@ NOWHERE = Endpoints(kafka="", database="", redis="")
 def settings_of(folder: Path, **given: object) -> Settings:
     """Settings with a data folder."""
     return Settings(data_dir=folder, **given)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("host", "loopback"),
-    [("127.0.0.1", True), ("127.8.9.1", True), ("::1", True), ("localhost", True)]
-    + [(host, False) for host in ("0.0.0.0", "::", "10.0.0.1", "", "example.org", "127.0.0.1.example.org")],
-)
-def test_only_addresses_of_this_machine_need_no_key(tmp_path: Path, host: str, loopback: bool) -> None:
-    """Every other address is refused without a key and allowed with one."""
-    assert is_loopback(host) == loopback
-    require_key_or_loopback(settings_of(tmp_path, api_host=host, api_key="sesame"))
-    if loopback:
-        require_key_or_loopback(settings_of(tmp_path, api_host=host))
-    else:
-        with pytest.raises(UserError, match="MOODTAPE_API_KEY"):
-            require_key_or_loopback(settings_of(tmp_path, api_host=host))
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"url": 5}', "[]", '{"url": "http://x:port"}'])
@@ -63,14 +47,8 @@ def test_the_remembered_port_is_taken_again_unless_another_has_it(tmp_path: Path
 
 def test_a_host_that_does_not_exist_is_a_users_mistake(tmp_path: Path) -> None:
     """The message names the setting."""
-    with pytest.raises(UserError, match="api_host"):
+    with pytest.raises(UserError, match="MOODTAPE_API_HOST"):
         bind(settings_of(tmp_path, api_host="no.such.host.invalid", api_port=0), tmp_path / "api.json")
-
-
-def test_the_url_is_one_that_this_machine_can_open() -> None:
-    """Listening on every address is told as loopback."""
-    with socket.create_server(("0.0.0.0", 0)) as listener:
-        assert url_of(listener) == f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def test_one_service_is_its_own_routes_and_health() -> None:

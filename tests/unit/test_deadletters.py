@@ -1,4 +1,4 @@
-"""Headers of dead letters."""
+"""Headers and places of dead letters."""
 
 from dataclasses import replace
 
@@ -6,6 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moodtape.deadletters.cases import Case
+from moodtape.deadletters.letters import Buried, topic_names
+from moodtape.deadletters.show import line
 from schemas.deadletters import (
     ATTEMPTS_HEADER,
     DEAD_LETTER_HEADERS,
@@ -96,3 +99,27 @@ def test_records_that_are_not_redriven():
     assert parse_redriven([]) is None
     assert all(parse_redriven(headers[:n] + headers[n + 1 :]) is None for n in range(len(headers)))
     assert parse_redriven([(name, b"two" if name == ATTEMPTS_HEADER else text) for name, text in headers]) is None
+
+
+@pytest.mark.parametrize(
+    ("original", "reason", "replay", "place"),
+    [
+        (("raw.posts.v1", 3, 7), "invalid", "live", "raw.posts.v1 3 7"),
+        (("raw.posts.v1", 3, 7), "invalid", "again", "raw.posts.v1 3 7"),
+        (("posts.jsonl.gz", 5, 17), "unparseable", "live", "raw.posts.v1.dlq 5 0 (posts.jsonl.gz line 17)"),
+        (("quotes.v1", 5, 17), "invalid", "live", "raw.posts.v1.dlq 5 0"),
+        (None, None, "live", "raw.posts.v1.dlq 5 0"),
+    ],
+)
+def test_a_letter_is_listed_by_a_place_where_it_can_be_shown(original, reason, replay, place):
+    """That of the original, or its own where the original is no record of the topic, such as a line of a file."""
+    letter = None
+    if original is not None:
+        topic, partition, offset = original
+        said = {"stage": "s", "error": "E", "message": "m", "reason": reason, "group": "g", "original": None}
+        where = {"topic": topic, "partition": partition, "offset": offset}
+        letter = parse_dead_letter(dead_letter_headers(**where, **said, attempts=1, failed_at=5))
+    own = "raw.posts.v1.dlq" if replay == "live" else f"raw.posts.v1.{replay}.dlq"
+    buried = Buried(topic=own, partition=5, offset=0, key=None, value=b"{", headers=[], letter=letter, replay=replay)
+    assert line(Case(buried, "waiting")).startswith(f"{place}  ")
+    assert topic_names(buried.place[0], replay) == ["raw.posts.v1"]

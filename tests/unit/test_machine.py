@@ -16,7 +16,7 @@ from infra.files import write_whole
 from infra.instances import claim_instance
 from infra.kafka import Sparing
 from infra.ledger import Entry, Ledger
-from infra.processes import ProcessId, find_by_argument
+from infra.processes import ProcessId, find_by_argument, usable_cores
 from infra.services.control import plain_errors
 from infra.services.java import find_java, java_version
 from infra.services.server import wheel, wheel_folder
@@ -93,6 +93,15 @@ def test_a_process_is_its_number_and_its_start() -> None:
     assert process.wait(30)
 
 
+def test_cores_are_counted_where_the_system_tells_no_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is one it counts; macOS has none."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
+    assert usable_cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    assert usable_cores() == 5
+
+
 def test_the_ledger_keeps_what_it_was_told(tmp_path: Path) -> None:
     """Entries come back as they were written, with their process."""
     ledger = Ledger.load(tmp_path)
@@ -153,6 +162,48 @@ def test_names_in_settings_are_separated_by_commas(tmp_path: Path, monkeypatch: 
     assert load_settings().post_sources == ("x", "bluesky")
     monkeypatch.setenv("MOODTAPE_POST_SOURCES", "")
     assert load_settings().post_sources == ()
+
+
+@pytest.mark.parametrize("name", ["api_key", "database_url", "redis_url"])
+def test_an_empty_secret_is_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """An empty key would let everybody in, and an empty address leads nowhere."""
+    monkeypatch.setenv(f"MOODTAPE_{name.upper()}", "")
+    assert getattr(load_settings(), name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("api_key", value) for value in ("clé-secret", "secret\t", " secret", "secret\n", " ")]
+    + [
+        ("database_url", value)
+        for value in ("secret:5432/db", "postgresql://u:%secret@h/db", "postgresql://h/db?secret=1", "host=secret")
+    ]
+    + [("redis_url", value) for value in ("secret:6379", "http://secret", "redis://h:secret", "redis://[secret")],
+)
+def test_a_secret_that_cannot_work_is_refused_unseen(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """The message names the setting and does not repeat what it holds."""
+    monkeypatch.setenv(f"MOODTAPE_{name.upper()}", value)
+    with pytest.raises(UserError, match=f"^settings: {name}: give ") as refusal:
+        load_settings()
+    assert "secret" not in str(refusal.value)
+
+
+def test_addresses_of_every_kind_are_taken() -> None:
+    """Several hosts, encrypted connections and sockets too."""
+    for url in ("postgres://u@h", "postgresql://u:p%25@a:1,b:2/db?sslmode=require"):
+        assert load_settings(database_url=url).database_url
+    for url in ("redis://:p@h:1/0", "rediss://h", "unix:///run/valkey.sock"):
+        assert load_settings(redis_url=url).redis_url
+    assert load_settings(api_key="open sesame!").api_key
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("name", [n for n, field in Settings.model_fields.items() if field.annotation is float])
+def test_numbers_of_settings_are_finite(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    """Another one is refused by the setting's name."""
+    monkeypatch.setenv(f"MOODTAPE_{name.upper()}", text)
+    with pytest.raises(UserError, match=f"settings: {name}:"):
+        load_settings()
 
 
 def test_settings_name_servers_before_the_folder(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The simulator: reproducible, resumable, and with the relation that its ledger says."""
 
 import json
+from math import inf, nan
 from pathlib import Path
 
 import numpy as np
@@ -169,7 +170,8 @@ def test_the_ledger_says_what_was_planted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"symbols": 0}, {"symbols": 10_001}, {"seed": -1}, {"days": 0.0}, {"speed": None}, {"start": 1}],
+    [{"symbols": 0}, {"symbols": 10_001}, {"seed": -1}, {"days": 0.0}, {"speed": None}, {"start": 1}]
+    + [{name: days} for name in ("days", "preload_days") for days in (nan, inf, -1.0, 1e300)],
 )
 def test_options_without_sense_are_refused(options: dict[str, object]) -> None:
     """The message names the option."""

@@ -1,5 +1,6 @@
 """The supervisor goes on where the disk does not let it write, and tells who gave up."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,20 @@ def test_a_process_that_cannot_do_what_it_was_asked_for_gives_up(tmp_path: Path)
         assert "none" in last_words(supervisor.log_of(child))
     finally:
         supervisor.stop()
+
+
+def test_processes_do_not_share_one_port_for_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The port of the environment is the supervisor's own; each of its processes takes a free one."""
+    monkeypatch.setenv("MOODTAPE_METRICS_PORT", "9090")
+    supervisor = Supervisor(Settings(data_dir=tmp_path))
+    child = Child("doctor", ("doctor", "--json"))
+    supervisor.start([child])
+    try:
+        wait_for(lambda: not child.running, "it has ended")
+    finally:
+        supervisor.stop()
+    told = json.loads(last_words(supervisor.log_of(child)))
+    assert told["settings"]["metrics_port"] == 0
 
 
 @pytest.mark.parametrize("arguments", [("--speed", "fast"), ("--speed", "max"), ("--speed", "0"), ("--exit",)])

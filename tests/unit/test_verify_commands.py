@@ -22,3 +22,12 @@ def test_options_that_make_no_sense(arguments: list[str], said: str, tmp_path: P
     result = CliRunner().invoke(verify, [*arguments, "--data-dir", str(tmp_path)])
     assert isinstance(result.exception, UserError)
     assert said in str(result.exception)
+
+
+@pytest.mark.parametrize("option", ["--interval", "--wait"])
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "1e300"])
+def test_seconds_that_never_pass(option: str, seconds: str, tmp_path: Path) -> None:
+    """They are refused with exit code 2, and the message names the option."""
+    result = CliRunner().invoke(verify, ["--watch", option, seconds, "--data-dir", str(tmp_path)])
+    assert result.exit_code == 2
+    assert f"Invalid value for '{option}'" in result.stderr

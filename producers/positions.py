@@ -24,10 +24,14 @@ _AGAIN_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """How far an origin got. ``position`` is its source's own text; ``ended`` = its end clock is written."""
+    """How far an origin got. ``position`` is its source's own text; ``ended`` = its end clock is written.
+
+    ``time`` is that of its last clock, microseconds UTC; 0 of an end.
+    """
 
     position: str
     ended: bool
+    time: int
 
 
 def reached(bootstrap: str, origin: str) -> Reached | None:
@@ -131,7 +135,7 @@ def _last_clock(messages: Iterator[Any], origin: str) -> Reached | None:
             continue
         if clock is not None and clock.origin == origin:
             position = dict(headers).get(POSITION_HEADER, b"").decode()
-            found = Reached(position, ended=clock.kind == "end")
+            found = Reached(position, clock.kind == "end", clock.time)
     return found
 
 

@@ -126,7 +126,8 @@ class RecordingSource:
             UserError: the position is of another recording of the same name.
         """
         start = (0, 0) if position is None else self._parse(position)
-        return Pacing(self._write, self._speed).events(self._items(start), start)
+        pacing = Pacing(self._write, self._speed, begins=self.begins or 0)
+        return pacing.events(self._items(start), start)
 
     def _write(self, position: Sequence[int]) -> str:
         return ":".join([self._digest, *map(str, position)])

@@ -95,6 +95,7 @@ class Runner:
         self._began = 0.0
         self._records = 0
         self._blind_from: int | None = None
+        self._said: int | None = None
         self._skew = SkewWatch(source.origin.partition("/")[0], now)
         self._quotes, self._posts = codec_for(RAW_QUOTES), codec_for(RAW_POSTS)
 
@@ -114,7 +115,7 @@ class Runner:
         if before is None:
             self._refuse_later_facts()
         else:
-            self._done.position = before.position
+            self._done.position, self._said = before.position, before.time
             log.info("resumed", origin=self._source.origin, position=before.position)
         with closing(self._events(None if before is None else before.position)) as events:  # type: ignore[type-var]
             self._write_all(events)
@@ -195,10 +196,12 @@ class Runner:
         self._blind_from = gap.start if self._blind_from is None else min(self._blind_from, gap.start)
 
     def _mark(self, mark: Mark) -> None:
-        clock = Clock(kind="time", origin=self._source.origin, time=mark.time, blind_from=self._blind_from)
+        # A source that has just resumed may know less than its last clock said, and that holds.
+        self._said = mark.time if self._said is None else max(mark.time, self._said)
+        clock = Clock(kind="time", origin=self._source.origin, time=self._said, blind_from=self._blind_from)
         self._clock(clock, mark.position)
         self._blind_from = None
-        SOURCE_CLOCK.labels(clock.source).set(mark.time / 1e6)
+        SOURCE_CLOCK.labels(clock.source).set(clock.time / 1e6)
         if self._records >= COMMIT_RECORDS or time.monotonic() - self._began >= COMMIT_SECONDS:
             self._commit()
 

@@ -123,13 +123,16 @@ def test_killed_at_any_time_each_line_comes_to_stand_once(
     assert (again.state, sum(again.facts.values()), len(read_log(topics, *RAW_TOPICS))) == ("already", 0, records)
 
 
-class SetAtTheSecondLook(threading.Event):
-    """A signal that comes between the first clock, which stands before any fact, and the next."""
+class SetAtLook(threading.Event):
+    """A signal that is there at the runner's ``number``-th look, which it takes at each clock."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.left = number
 
     def is_set(self) -> bool:
-        before = super().is_set()
-        self.set()
-        return before
+        self.left -= 1
+        return self.left <= 0
 
 
 def test_stopped_by_a_signal_it_writes_no_end(
@@ -138,11 +141,28 @@ def test_stopped_by_a_signal_it_writes_no_end(
     """A stop commits what is marked and writes no end clock; started again the rest comes, each line once."""
     made = quotes(2500)
     folder = write_folder(tmp_path / "r", lines_of(made), [])
-    done = run_recording(settings, endpoints, folder, stop=SetAtTheSecondLook())
+    done = run_recording(settings, endpoints, folder, stop=SetAtLook(2))
     assert (done.state, done.facts[RAW_QUOTES]) == ("stopped", 1000)
     assert all(clock.kind == "time" for clock in clocks_of(read_log(topics, *RAW_TOPICS)))
     assert run_recording(settings, endpoints, folder).facts[RAW_QUOTES] == 1500
     assert len(facts_of(read_log(topics, *RAW_TOPICS))) == 2500
+
+
+def test_a_long_run_of_bad_lines_is_committed_and_stopped_in_between(
+    topics: str, endpoints: Endpoints, settings: Settings, tmp_path: Path
+) -> None:
+    """A signal among bad lines ends the run; started again the rest comes, each line once, and no clock falls."""
+    made = quotes(6, step=700_000_000)
+    bad = [b"bad"] * 2500
+    folder = write_folder(tmp_path / "r", [*lines_of(made[:4]), *bad, *lines_of(made[4:])], [])
+    done = run_recording(settings, endpoints, folder, stop=SetAtLook(6))
+    assert (done.state, done.facts[RAW_QUOTES]) == ("stopped", 4)
+    assert 0 < done.dead_letters[RAW_QUOTES] < 2500
+    again = run_recording(settings, endpoints, folder)
+    assert done.dead_letters[RAW_QUOTES] + again.dead_letters[RAW_QUOTES] == 2500
+    log = read_log(topics, *RAW_TOPICS)
+    assert sorted_facts(facts_of(log)) == sorted_facts(made)
+    assert_promise_kept(log)
 
 
 def test_a_recording_does_not_go_among_later_facts(

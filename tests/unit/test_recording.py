@@ -47,6 +47,20 @@ def test_a_recording_of_bad_lines_alone_ends(tmp_path: Path) -> None:
     assert [type(event) for event in events] == [Unreadable, Unreadable, End]
 
 
+def test_a_long_run_of_bad_lines_can_be_gone_on_with(tmp_path: Path) -> None:
+    """Marks stand within it, none after a fact to come; from each of them on the rest comes, and nothing twice."""
+    bad = [b"bad"] * 2500
+    folder = write_folder(tmp_path / "r", [*bad, *lines_of(quotes(2)), *bad, *lines_of(quotes(3)[2:])], [])
+    events = everything(folder)
+    marks = [(place, event) for place, event in enumerate(events) if isinstance(event, Mark)]
+    assert [mark.time - START for _, mark in marks[:3]] == [-1, -1, -1]
+    assert len(marks) == 6
+    for place, mark in marks:
+        rest = [repr(e) for e in events[place + 1 :] if isinstance(e, Fact | Unreadable)]
+        assert [repr(e) for e in everything(folder, mark.position) if isinstance(e, Fact | Unreadable)] == rest
+        assert all(e.record.event_time > mark.time for e in events[place + 1 :] if isinstance(e, Fact))
+
+
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_from_every_mark_on_the_rest_comes_exactly_once(tmp_path: Path, data: st.DataObject) -> None:

@@ -75,13 +75,22 @@ class Runner:
         source: what to write.
         stop: set by a signal; the runner then commits what is marked and leaves, without an end clock.
         now: wall clock, microseconds UTC.
+        accepted: called once the topics are seen to go together with the source, before anything is written.
     """
 
-    def __init__(self, bootstrap: str, source: Source, stop: Flag, now: Now = now_micros) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        source: Source,
+        stop: Flag,
+        now: Now = now_micros,
+        accepted: Callable[[], object] = lambda: None,
+    ) -> None:
         self._bootstrap = bootstrap
         self._source = source
         self._stop = stop
         self._now = now
+        self._accepted = accepted
         self._producer: Any = plain_producer(
             bootstrap,
             **{
@@ -109,15 +118,16 @@ class Runner:
         """
         self._call("start", lambda: self._producer.init_transactions(_TIMEOUT))
         before = reached(self._bootstrap, self._source.origin)
-        if before is not None and before.ended:
-            self._done.state, self._done.position = "already", before.position
-            return self._done
         if before is None:
             self._refuse_later_facts()
-        else:
-            self._done.position, self._said = before.position, before.time
-            log.info("resumed", origin=self._source.origin, position=before.position)
         with closing(self._events(None if before is None else before.position)) as events:  # type: ignore[type-var]
+            self._accepted()
+            if before is not None:
+                self._done.position, self._said = before.position, before.time
+                if before.ended:
+                    self._done.state = "already"
+                    return self._done
+                log.info("resumed", origin=self._source.origin, position=before.position)
             self._write_all(events)
         return self._done
 

@@ -177,7 +177,22 @@ def test_a_recording_does_not_go_among_later_facts(
         run_recording(settings, endpoints, earlier)
     with pytest.raises(UserError, match="--data-dir"):
         run_simulator(settings, endpoints, SimulatorOptions(start=START, days=0.01, speed=None))
+    assert not (settings.data_dir / "simulator-ledger.json").exists()
     assert len(read_log(topics, *RAW_TOPICS)) == records
+
+
+def test_what_ended_is_not_begun_again_as_something_else(
+    topics: str, endpoints: Endpoints, settings: Settings, tmp_path: Path
+) -> None:
+    """Another simulation, or another recording of the same name, is refused; the ledger stays that of the first."""
+    run_simulator(settings, endpoints, SimulatorOptions(start=START, days=0.01, speed=None))
+    ledger = (settings.data_dir / "simulator-ledger.json").read_text()
+    with pytest.raises(UserError, match="other options"):
+        run_simulator(settings, endpoints, SimulatorOptions(start=START, days=0.01, speed=None, seed=2))
+    assert (settings.data_dir / "simulator-ledger.json").read_text() == ledger
+    run_recording(settings, endpoints, write_folder(tmp_path / "a", lines_of(quotes(5, START + 10**10)), []))
+    with pytest.raises(UserError, match="another recording"):
+        run_recording(settings, endpoints, write_folder(tmp_path / "b", lines_of(quotes(6, START + 10**10)), []))
 
 
 def test_a_later_recording_follows_an_earlier_one(

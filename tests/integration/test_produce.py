@@ -292,6 +292,28 @@ def test_a_live_source_goes_on_where_its_last_clock_says(topics: str) -> None:
     assert last.count(b"cursor-18") == PARTITIONS
 
 
+def test_a_start_waits_for_the_unfinished_transaction_of_another(topics: str) -> None:
+    """While it lasts nobody reads what the source wrote behind it; begun again before that, it would come twice."""
+    other = plain_producer(topics, **{"transactional.id": "other"})
+    other.init_transactions(30)
+
+    class Overlapped(Scripted):
+        def events(self, position: str | None) -> Iterator[Event]:
+            yield from (quote(1), Mark(1_000_000, "one"), Pause(0))
+            other.begin_transaction()
+            other.produce(RAW_QUOTES, None, partition=0, headers=Clock(kind="tick").headers())
+            other.flush(30)
+            yield from (quote(2), Mark(2_000_000, "two"), Pause(0))
+
+    run(topics, Overlapped())
+    ends = threading.Timer(3, lambda: other.abort_transaction(30))
+    ends.start()
+    again = Scripted(quote(3), Mark(3_000_000, "three"), Pause(0))
+    run(topics, again)
+    ends.join()
+    assert again.began_at == "two"
+
+
 def test_a_gap_is_a_record_and_marks_the_first_clock_after_it(topics: str) -> None:
     """A blind source's gap goes to gaps.v1 once, and the next clock, alone, says since when it was blind."""
     gap = Gap(source="scripted", stream="posts", start=5, event_time=9, reason="socket silent")

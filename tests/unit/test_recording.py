@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.errors import UserError
-from producers.recorder import write_recording
+from producers.recorder import record_topics, write_recording
 from producers.recording import RecordingSource
 from producers.source import End, Event, Fact, Mark, Unreadable
 from tests.helpers.recordings import START, lines_of, posts, quotes, write_folder
@@ -130,6 +130,20 @@ def test_what_is_written_as_a_recording_comes_back(tmp_path: Path) -> None:
     assert sorted(map(repr, back)) == sorted(map(repr, facts))
     assert (source.manifest.name, source.manifest.quotes, source.manifest.posts) == ("mine", 9, 5)
     assert source.begins == START
+
+
+def test_a_recording_of_posts_names_the_symbols_that_they_are_tagged_with(tmp_path: Path) -> None:
+    """The manifest has the symbols of quotes and those which the sources of posts gave."""
+    write_recording(tmp_path / "posts", posts(3))
+    assert RecordingSource(tmp_path / "posts").manifest.symbols == ("S0", "S1", "S2")
+
+
+@pytest.mark.parametrize("name", ["a:b", "a,b", "x" * 201])
+def test_what_no_recording_can_be_named_is_refused_before_anything_is_read(tmp_path: Path, name: str) -> None:
+    """No server is asked and no folder made; the message says which names there are."""
+    with pytest.raises(UserError, match="1 to 200 characters, none of them ':' or ','; give another folder"):
+        record_topics("nowhere:1", tmp_path / name, None, None)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_real_recordings_are_read_whole(shared: Path) -> None:

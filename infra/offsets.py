@@ -21,6 +21,8 @@ from .errors import ServiceUnavailable, UserError
 from .kafka import admin_client, consumer_config, is_fatal
 
 TIMEOUT_SECONDS = 30
+# A producer that died holds readers of its partitions back for as long as its transaction may last.
+SILENCE_SECONDS = 60.0
 _ASK_SECONDS = 10
 # What a broker says while groups find their coordinator, as after its start.
 _MOVING = (
@@ -180,7 +182,7 @@ def read_until(
         starts: where it begins; None = at the logs' starts, whatever is removed meanwhile.
 
     Raises:
-        ServiceUnavailable: the broker stops answering.
+        ServiceUnavailable: nothing comes for a minute before the end.
         UserError: of what begins at ``starts`` something is removed.
     """
     left = {key: end for key, end in ends.items() if end > (0 if starts is None else starts[key])}
@@ -189,22 +191,50 @@ def read_until(
     try:
         begins = dict.fromkeys(left, OFFSET_BEGINNING) if starts is None else starts
         consumer.assign([TopicPartition(*key, begins[key]) for key in left])
-        came = time.monotonic()
-        while left:
-            for message in consumer.consume(5000, 0.1):
-                error = message.error()
-                if error is not None:
-                    _require_readable(error, bootstrap)
-                elif message.offset() < ends[message.topic(), message.partition()]:
-                    yield message
-                    came = time.monotonic()
-            if time.monotonic() - came > TIMEOUT_SECONDS:
-                raise ServiceUnavailable(f"Kafka at {bootstrap}: no answer for {TIMEOUT_SECONDS} s")
-            for at in consumer.position([TopicPartition(topic, number) for topic, number in left]):
-                if at.offset >= left[at.topic, at.partition]:
-                    del left[at.topic, at.partition]
+        yield from read_on(consumer, bootstrap, left)
     finally:
         consumer.close()
+
+
+def read_on(
+    consumer: Consumer,
+    bootstrap: str,
+    ends: Mapping[Partition, int],
+    seconds: float = 0.1,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Iterator[Message]:
+    """Every committed record from where a consumer was assigned to up to some offsets.
+
+    Args:
+        consumer: of exactly these partitions.
+        bootstrap: host:port of Kafka.
+        ends: the offsets before which it reads, none of them where it was assigned to.
+        seconds: how long to wait for a full batch.
+        monotonic: seconds that never go back.
+
+    Raises:
+        ServiceUnavailable: nothing comes for a minute before the end.
+        UserError: what is to be read is removed, and the consumer does not pass over that.
+    """
+    left, came = dict(ends), monotonic()
+    while left:
+        for message in consumer.consume(5000, seconds):
+            error = message.error()
+            if error is not None:
+                _require_readable(error, bootstrap)
+            elif message.offset() < ends[message.topic(), message.partition()]:
+                yield message
+                came = monotonic()
+        # The last offsets may be transaction markers, which no message stands for.
+        for at in consumer.position([TopicPartition(topic, number) for topic, number in left]):
+            if at.offset >= left[at.topic, at.partition]:
+                del left[at.topic, at.partition]
+        if left and monotonic() - came > SILENCE_SECONDS:
+            (topic, number), end = next(iter(left.items()))
+            raise ServiceUnavailable(
+                f"{topic}/{number} cannot be read up to offset {end}: an unfinished transaction stands there, "
+                f"or Kafka at {bootstrap} is gone"
+            )
 
 
 def _require_readable(error: KafkaError, bootstrap: str) -> None:

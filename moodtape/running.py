@@ -10,7 +10,6 @@ from infra.endpoints import Endpoints, find_endpoints
 from infra.errors import ServiceUnavailable
 from infra.kafka import plain_producer
 from infra.migrate import migrate
-from infra.replays import note_build
 from infra.services import start_services, stop_services
 from infra.settings import Settings
 from infra.topics import create_topics
@@ -64,7 +63,6 @@ def running(settings: Settings, workers: int, producers: Sequence[Child], note: 
         note("topics and tables: creating what is missing")
         create_topics(endpoints.kafka, settings)
         migrate(endpoints.database)
-        note_build(endpoints.database)
         note("processes: starting")
         supervisor.start([*children(settings, workers), *producers])
         yield Running(supervisor, servers, endpoints, stop)

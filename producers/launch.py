@@ -56,9 +56,8 @@ def run_simulator(
         FatalError: a delivery failed; started again it continues.
     """
     source = SimulatorSource(options)
-    source.write_ledger(settings.data_dir)
     with stopped_by_signals(stop or threading.Event()) as flag:
-        return Runner(endpoints.kafka, source, flag).run()
+        return Runner(endpoints.kafka, source, flag, accepted=lambda: source.write_ledger(settings.data_dir)).run()
 
 
 @contextmanager

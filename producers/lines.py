@@ -1,8 +1,13 @@
-"""One line of a recording: JSON with RFC 3339 times, to a raw record and back."""
+"""One line of a recording: JSON with RFC 3339 times, to a raw record and back.
 
+Lines of other writers may say more, or say nothing in more words: fields that a record has not are ignored, null means
+the same as an absent field, a session that is none of ours is UNKNOWN, and 3.0 is a whole number where one is counted.
+"""
+
+from contextlib import suppress
 from dataclasses import fields
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, TypeVar, get_args
 
 import msgspec
 
@@ -14,10 +19,12 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 _Name = Annotated[str, msgspec.Meta(min_length=1)]
 _Int = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
 _Long = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-_NEVER = datetime(1, 1, 1, tzinfo=UTC)
+_SESSIONS: dict[str | None, Session] = {session: session for session in get_args(Session)}
+_BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+T = TypeVar("T", bound=msgspec.Struct)
 
 
-class _BarLine(msgspec.Struct, forbid_unknown_fields=True):
+class _BarLine(msgspec.Struct):
     interval: _Int = 0
     open: float = 0.0
     high: float = 0.0
@@ -25,31 +32,31 @@ class _BarLine(msgspec.Struct, forbid_unknown_fields=True):
     volume: float = 0.0
 
 
-class _QuoteLine(msgspec.Struct, forbid_unknown_fields=True):
+class _QuoteLine(msgspec.Struct):
     source: _Name
     symbol: _Name
     event_time: Moment
     price: float
-    ingest_time: Moment = _NEVER
+    ingest_time: Moment | None = None
     volume: float | None = None
     bid: float | None = None
     ask: float | None = None
     bid_size: float | None = None
     ask_size: float | None = None
     currency: str | None = None
-    session: Session = "UNKNOWN"
+    session: str | None = None
     sequence: _Long | None = None
     bar: _BarLine | None = None
 
 
-class _PostLine(msgspec.Struct, forbid_unknown_fields=True):
+class _PostLine(msgspec.Struct):
     source: _Name
     post_id: _Name
     event_time: Moment
-    revision: _Int = 0
-    ingest_time: Moment = _NEVER
+    revision: _Int | None = None
+    ingest_time: Moment | None = None
     author: str | None = None
-    text: str = ""
+    text: str | None = None
     url: str | None = None
     community: str | None = None
     language: str | None = None
@@ -58,8 +65,8 @@ class _PostLine(msgspec.Struct, forbid_unknown_fields=True):
     likes: _Long | None = None
     replies: _Long | None = None
     reposts: _Long | None = None
-    symbols: tuple[str, ...] = ()
-    deleted: bool = False
+    symbols: tuple[str, ...] | None = None
+    deleted: bool | None = None
 
 
 _decode_quote = msgspec.json.Decoder(_QuoteLine).decode
@@ -73,17 +80,48 @@ class BadLine(ValueError):
 def quote_time(line: bytes) -> int | None:
     """Event time (microseconds UTC) of a line that :func:`read_quote` can read, else None."""
     try:
-        return from_datetime(_decode_quote(line).event_time)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return from_datetime(_quote(line).event_time)
+    except BadLine:
         return None
 
 
 def post_time(line: bytes) -> int | None:
     """Event time (microseconds UTC) of a line that :func:`read_post` can read, else None."""
     try:
-        return from_datetime(_decode_post(line).event_time)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return from_datetime(_post(line).event_time)
+    except BadLine:
         return None
+
+
+def _quote(line: bytes) -> _QuoteLine:
+    try:
+        return _decode_quote(line)
+    except _BROKEN as error:
+        return _read_again(line, _QuoteLine, ("sequence",), error)
+
+
+def _post(line: bytes) -> _PostLine:
+    try:
+        return _decode_post(line)
+    except _BROKEN as error:
+        return _read_again(line, _PostLine, ("likes", "replies", "reposts"), error)
+
+
+def _read_again(line: bytes, kind: type[T], counts: tuple[str, ...], error: Exception) -> T:
+    """A line that cannot be read, unless that is because some of its ``counts`` are written as 3.0."""
+    with suppress(*_BROKEN):
+        data = msgspec.json.decode(line, type=dict[str, Any])
+        whole = {name: int(data[name]) for name in counts if isinstance(data.get(name), float) and data[name] % 1 == 0}
+        if whole:
+            return msgspec.convert({**data, **whole}, kind)
+    raise BadLine(_told(error)) from None
+
+
+def _told(error: Exception) -> str:
+    """What is wrong; msgspec itself names only where, and the kinds of values."""
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def read_quote(line: bytes) -> RawQuote:
@@ -92,16 +130,13 @@ def read_quote(line: bytes) -> RawQuote:
     Raises:
         BadLine: not JSON, or not the fields of a RawQuote.
     """
-    try:
-        data = _decode_quote(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadLine(str(error)) from None
+    data = _quote(line)
     event_time = from_datetime(data.event_time)
     return RawQuote(
         source=data.source,
         symbol=data.symbol,
         event_time=event_time,
-        ingest_time=event_time if data.ingest_time is _NEVER else from_datetime(data.ingest_time),
+        ingest_time=event_time if data.ingest_time is None else from_datetime(data.ingest_time),
         price=data.price,
         volume=data.volume,
         bid=data.bid,
@@ -109,7 +144,7 @@ def read_quote(line: bytes) -> RawQuote:
         bid_size=data.bid_size,
         ask_size=data.ask_size,
         currency=data.currency,
-        session=data.session,
+        session=_SESSIONS.get(data.session, "UNKNOWN"),
         sequence=data.sequence,
         bar=None if data.bar is None else _bar(data.bar),
     )
@@ -125,19 +160,16 @@ def read_post(line: bytes) -> RawPost:
     Raises:
         BadLine: not JSON, or not the fields of a RawPost.
     """
-    try:
-        data = _decode_post(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadLine(str(error)) from None
+    data = _post(line)
     event_time = from_datetime(data.event_time)
     return RawPost(
         source=data.source,
         post_id=data.post_id,
-        revision=data.revision,
+        revision=data.revision or 0,
         event_time=event_time,
-        ingest_time=event_time if data.ingest_time is _NEVER else from_datetime(data.ingest_time),
+        ingest_time=event_time if data.ingest_time is None else from_datetime(data.ingest_time),
         author=data.author,
-        text=data.text,
+        text=data.text or "",
         url=data.url,
         community=data.community,
         language=data.language,
@@ -146,8 +178,8 @@ def read_post(line: bytes) -> RawPost:
         likes=data.likes,
         replies=data.replies,
         reposts=data.reposts,
-        symbols=data.symbols,
-        deleted=data.deleted,
+        symbols=data.symbols or (),
+        deleted=data.deleted or False,
     )
 
 

@@ -15,6 +15,9 @@ Position = tuple[int, ...]
 class Pacing:
     """Puts a clock before the first fact, after every 1,000, at jumps of event time over 10 minutes, and at the end.
 
+    Unreadable pieces count as facts do: a clock carries the position and ends a transaction. Before the first fact
+    that clock says no more than ``begins``, between two facts no more than the earlier one.
+
     The one before the first is for topics in which other sources have ended: with it the stages know that this one has
     begun before they have any of its facts, and do not close what these facts lie in as that of the ended ones.
     Below full speed also one each second of the wall clock; facts then come in bursts, once a second, each
@@ -24,6 +27,7 @@ class Pacing:
         write: turns a position into the text that a mark carries.
         speed: event seconds in a wall second; None = as fast as it goes.
         paced_from: event time (microseconds) before which the speed does not count.
+        begins: no fact has an earlier event time (microseconds).
         monotonic: wall seconds.
     """
 
@@ -32,11 +36,13 @@ class Pacing:
         write: Callable[[Position], str],
         speed: float | None,
         paced_from: int = 0,
+        begins: int = 0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._write = write
         self._speed = speed
         self._paced_from = paced_from
+        self._begins = begins
         self._monotonic = monotonic
         self._since = 0
         self._last: int | None = None
@@ -59,7 +65,10 @@ class Pacing:
                 if self._speed is not None and moment >= self._paced_from:
                     yield from self._wait(moment, position)
                 self._last = moment
-                self._since += 1
+            elif self._since >= FACTS_BETWEEN_CLOCKS:
+                # The next fact may be of the same time as the last.
+                yield self._mark((self._begins if self._last is None else self._last) - 1, position)
+            self._since += 1
             yield item
             position = item.position  # type: ignore[assignment]  # always a tuple here
         if self._last is not None:

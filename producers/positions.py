@@ -4,54 +4,51 @@ The position of a source stands in the log itself, on its clocks, in one transac
 So there is no second account that a crash could leave behind.
 """
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-
-from infra.errors import ServiceUnavailable
-from infra.kafka import consumer_config
+from infra.offsets import log_ends, log_starts, read_until
 from schemas.clocks import POSITION_HEADER, NotAClock, parse_clock
 from schemas.codec import DecodeError, codec_for
-from schemas.topics import PARTITIONS, RAW_QUOTES, RAW_TOPICS
+from schemas.topics import RAW_QUOTES, RAW_TOPICS
 
+_PLACE = (RAW_QUOTES, 0)
 _FIRST_REACH = 2000
-_TIMEOUT = 30.0
-_AGAIN_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """How far an origin got. ``position`` is its source's own text; ``ended`` = its end clock is written."""
+    """How far an origin got. ``position`` is its source's own text; ``ended`` = its end clock is written.
+
+    ``time`` is that of its last clock, microseconds UTC; 0 of an end.
+    """
 
     position: str
     ended: bool
+    time: int
 
 
 def reached(bootstrap: str, origin: str) -> Reached | None:
     """The last committed position of an origin, None if it never wrote a clock that is still held.
 
     Every clock goes to all partitions, so one partition is enough; it is read from its end backwards, each
-    time eight times as far.
+    time eight times as far. While another producer's transaction is open, what was committed behind it cannot be read:
+    it is waited for.
 
     Raises:
         ServiceUnavailable: Kafka does not answer.
     """
-    consumer = _consumer(bootstrap)
-    try:
-        place = TopicPartition(RAW_QUOTES, 0)
-        low, high = _watermarks(consumer, place)
-        reach = _FIRST_REACH
-        while True:
-            start = max(low, high - reach)
-            found = _last_clock(_read(consumer, [TopicPartition(RAW_QUOTES, 0, start)]), origin)
-            if found is not None or start <= low:
-                return found
-            reach *= 8
-    finally:
-        consumer.close()
+    low, high = log_starts(bootstrap, [RAW_QUOTES])[_PLACE], log_ends(bootstrap, [RAW_QUOTES])[_PLACE]
+    reach = _FIRST_REACH
+    while low < high:
+        start = max(low, high - reach)
+        starts = {_PLACE: start} if start > low else None
+        found = _last_clock(read_until(bootstrap, {_PLACE: high}, starts), origin)
+        if found is not None or start == low:
+            return found
+        reach *= 8
+    return None
 
 
 def later_fact(bootstrap: str, moment: int) -> tuple[str, int] | None:
@@ -60,65 +57,12 @@ def later_fact(bootstrap: str, moment: int) -> tuple[str, int] | None:
     Raises:
         ServiceUnavailable: Kafka does not answer.
     """
-    consumer = _consumer(bootstrap)
-    try:
-        places = [TopicPartition(topic, partition) for topic in RAW_TOPICS for partition in range(PARTITIONS)]
-        held = [
-            TopicPartition(p.topic, p.partition, low)
-            for p in places
-            for low, high in [_watermarks(consumer, p)]
-            if low < high
-        ]
-        for message in _read(consumer, held):
-            event_time = _event_time(message)
-            if event_time is not None and event_time > moment:
-                return message.topic(), event_time
-        return None
-    finally:
-        consumer.close()
-
-
-def _consumer(bootstrap: str) -> Any:
-    # The group is never joined and never committed to.
-    return Consumer(consumer_config(bootstrap, "moodtape.produce", **{"enable.partition.eof": True}))
-
-
-def _watermarks(consumer: Any, place: TopicPartition) -> tuple[int, int]:
-    """First offset and end of a partition; asked again while leaders move, as they do after a start."""
-    deadline = time.monotonic() + _TIMEOUT
-    while True:
-        try:
-            low, high = consumer.get_watermark_offsets(place, timeout=_TIMEOUT)
-        except KafkaException as error:
-            if time.monotonic() > deadline:
-                raise ServiceUnavailable(
-                    f"Kafka does not say what {place.topic} holds: {error.args[0].str()}"
-                ) from error
-            time.sleep(_AGAIN_SECONDS)
-        else:
-            return low, high
-
-
-def _read(consumer: Any, places: list[TopicPartition]) -> Iterator[Any]:
-    """Messages from the given offsets up to the end of each partition, as read_committed sees it."""
-    consumer.assign(places)
-    open_places = {(p.topic, p.partition) for p in places}
-    silent_since = time.monotonic()
-    while open_places:
-        # A call that asks for many waits for all of them, or for its whole timeout.
-        batch = consumer.consume(2000, timeout=0.1)
-        if batch:
-            silent_since = time.monotonic()
-        elif time.monotonic() - silent_since > _TIMEOUT:
-            raise ServiceUnavailable(f"Kafka stopped answering while {len(open_places)} partitions were being read")
-        for message in batch:
-            error = message.error()
-            if error is None:
-                yield message
-            elif error.code() == KafkaError._PARTITION_EOF:
-                open_places.discard((message.topic(), message.partition()))
-            else:
-                raise ServiceUnavailable(f"Kafka: {error.str()}")
+    starts, ends = log_starts(bootstrap, RAW_TOPICS), log_ends(bootstrap, RAW_TOPICS)
+    for message in read_until(bootstrap, {place: end for place, end in ends.items() if starts[place] < end}):
+        event_time = _event_time(message)
+        if event_time is not None and event_time > moment:
+            return message.topic(), event_time
+    return None
 
 
 def _last_clock(messages: Iterator[Any], origin: str) -> Reached | None:
@@ -131,7 +75,7 @@ def _last_clock(messages: Iterator[Any], origin: str) -> Reached | None:
             continue
         if clock is not None and clock.origin == origin:
             position = dict(headers).get(POSITION_HEADER, b"").decode()
-            found = Reached(position, ended=clock.kind == "end")
+            found = Reached(position, clock.kind == "end", clock.time)
     return found
 
 

@@ -20,7 +20,8 @@ from schemas.topics import RAW_POSTS, RAW_QUOTES, RAW_TOPICS
 
 from .archive import Log, LogWriter, Place, logged
 from .lines import write_line
-from .recording import PARTS
+from .recording import MAX_NAME, PARTS, may_be_name
+from .sorted_lines import SortedLines
 
 log = get_logger(__name__)
 
@@ -42,22 +43,22 @@ class Recorded:
 def record_topics(bootstrap: str, folder: Path, start: int | None, end: int | None, archive: bool = False) -> Recorded:
     """Write the facts of both raw topics with ``start <= event_time < end`` into a new folder, sorted.
 
-    The facts are held in memory while they are sorted. Those with equal event times are ordered by source, key
-    and content, so that the same facts give the same files.
+    Those with equal event times are ordered by source and content, so that the same facts give the same files.
 
     Args:
         bootstrap: host:port of Kafka.
-        folder: must not exist or be empty.
+        folder: must not exist or be empty; the recording is named as it is.
         start: microseconds UTC; None = from the first.
         end: microseconds UTC; None = to the last.
         archive: also write everything that the topics hold, of any time, as it lies there.
 
     Raises:
-        UserError: the folder is not empty or cannot be written, or there is nothing to record.
+        UserError: the folder is not empty, cannot be written or be a recording's name, or there is nothing to record.
         ServiceUnavailable: Kafka does not answer.
     """
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty; give a new folder")
+    recording = RecordingWriter(folder)
     ends = log_ends(bootstrap, RAW_TOPICS)
     firsts = log_starts(bootstrap, RAW_TOPICS)
     messages = read_until(bootstrap, {place: last for place, last in ends.items() if firsts[place] < last})
@@ -65,17 +66,17 @@ def record_topics(bootstrap: str, folder: Path, start: int | None, end: int | No
     try:
         if archive:
             with LogWriter(folder) as writer:
-                facts, bad = _chosen(_written(messages, writer), start, end)
+                bad = _choose(_written(messages, writer), recording, start, end)
                 log = _finished(writer, bootstrap, ends)
         else:
-            facts, bad = _chosen(messages, start, end)
-            if not any(facts.values()):
+            bad = _choose(messages, recording, start, end)
+            if not any(recording.counts.values()):
                 raise UserError("the raw topics hold no fact of that time; nothing was recorded")
-        write_recording(folder, facts[RAW_QUOTES] + facts[RAW_POSTS], log=log)
+        recording.finish(log)
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error.strerror}") from error
     archived = None if log is None else log.records
-    return Recorded(str(folder), len(facts[RAW_QUOTES]), len(facts[RAW_POSTS]), bad, archived)
+    return Recorded(str(folder), recording.counts[RAW_QUOTES], recording.counts[RAW_POSTS], bad, archived)
 
 
 def _written(messages: Iterable[Any], writer: LogWriter) -> Iterator[Any]:
@@ -91,54 +92,84 @@ def _finished(writer: LogWriter, bootstrap: str, ends: Mapping[Place, int]) -> L
     return writer.finish(cluster_of(bootstrap), topic_ids(bootstrap, RAW_TOPICS), held, ends)
 
 
-def _chosen(
-    messages: Iterable[Any], start: int | None, end: int | None
-) -> tuple[dict[str, list[RawQuote | RawPost]], int]:
-    """The facts of a time by topic, and how many records are none."""
-    facts: dict[str, list[RawQuote | RawPost]] = {RAW_QUOTES: [], RAW_POSTS: []}
+def _choose(messages: Iterable[Any], recording: "RecordingWriter", start: int | None, end: int | None) -> int:
+    """Let a recording have the facts of a time; returns how many records are none."""
     bad = 0
-    for topic, fact in _facts(messages):
+    for fact in _facts(messages):
         if fact is None:
             bad += 1
         elif (start is None or fact.event_time >= start) and (end is None or fact.event_time < end):
-            facts[topic].append(fact)
-    return facts, bad
+            recording.add(fact)
+    return bad
+
+
+class RecordingWriter:
+    """Takes facts in any order and writes them as a recording, in the order of event time.
+
+    Args:
+        folder: is made; files of the same names are replaced.
+        name: of the recording; the folder's where None.
+
+    Raises:
+        UserError: the name can be none.
+    """
+
+    def __init__(self, folder: Path, name: str | None = None) -> None:
+        self._folder = folder
+        self._name = folder.resolve().name if name is None else name
+        if not may_be_name(self._name):
+            raise UserError(
+                f"{folder}: a recording is named as its folder, and a name has 1 to {MAX_NAME} characters, none of "
+                "them ':' or ','; give another folder"
+            )
+        self._lines = {part.topic: SortedLines(folder) for part in PARTS}
+        self._symbols: set[str] = set()
+        self._sources: set[str] = set()
+        self._times: tuple[int, int] | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many facts it has, by topic."""
+        return {topic: lines.count for topic, lines in self._lines.items()}
+
+    def add(self, fact: RawQuote | RawPost) -> None:
+        """Take one more."""
+        if isinstance(fact, RawQuote):
+            topic = RAW_QUOTES
+            self._symbols.add(fact.symbol)
+        else:
+            topic = RAW_POSTS
+            self._symbols.update(fact.symbols)
+        time = fact.event_time
+        first, last = self._times or (time, time)
+        self._times = min(first, time), max(last, time)
+        self._sources.add(fact.source)
+        self._lines[topic].add(time, fact.source, write_line(fact))
+
+    def finish(self, log: Log | None = None) -> None:
+        """Write the files; ``log`` is of the archive that stands in the folder already."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        manifest: dict[str, Any] = {"name": self._name, "source": "", "licence": "", "sha256": {}}
+        for part in PARTS:
+            manifest["sha256"][part.name] = _write(self._folder / part.file, self._lines[part.topic])
+            manifest[part.name] = self.counts[part.topic]
+        if self._times is not None:
+            manifest |= dict(zip(("from", "to"), map(to_rfc3339, self._times), strict=True))
+        manifest |= {"symbols": sorted(self._symbols), "source": ", ".join(sorted(self._sources))}
+        if log is not None:
+            manifest["log"] = msgspec.to_builtins(log)
+        # Written last: a folder without it is no recording, so one that was cut off is never taken for whole.
+        (self._folder / "recording.json").write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
 
 
 def write_recording(
     folder: Path, facts: Iterable[RawQuote | RawPost], name: str | None = None, log: Log | None = None
 ) -> None:
-    """Write facts as a recording, in the order of event time.
-
-    Args:
-        folder: is made; files of the same names are replaced.
-        facts: raw quotes and posts in any order.
-        name: of the recording; the folder's where None.
-        log: of the archive that stands in the folder already.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    by_topic: dict[str, list[tuple[int, str, bytes]]] = {RAW_QUOTES: [], RAW_POSTS: []}
-    symbols: set[str] = set()
+    """Write facts as a recording: :class:`RecordingWriter` with all of them at hand."""
+    recording = RecordingWriter(folder, name)
     for fact in facts:
-        if isinstance(fact, RawQuote):
-            symbols.add(fact.symbol)
-            by_topic[RAW_QUOTES].append((fact.event_time, fact.source, write_line(fact)))
-        else:
-            by_topic[RAW_POSTS].append((fact.event_time, fact.source, write_line(fact)))
-    manifest: dict[str, Any] = {"name": name or folder.resolve().name, "source": "", "licence": "", "sha256": {}}
-    for part in PARTS:
-        lines = sorted(by_topic[part.topic])
-        manifest["sha256"][part.name] = _write(folder / part.file, (line for _, _, line in lines))
-        manifest[part.name] = len(lines)
-    every = [item for items in by_topic.values() for item in items]
-    if every:
-        times = [item[0] for item in every]
-        manifest |= {"from": to_rfc3339(min(times)), "to": to_rfc3339(max(times))}
-    manifest |= {"symbols": sorted(symbols), "source": ", ".join(sorted({item[1] for item in every}))}
-    if log is not None:
-        manifest["log"] = msgspec.to_builtins(log)
-    # Written last: a folder without it is no recording, so one that was cut off is never taken for whole.
-    (folder / "recording.json").write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+        recording.add(fact)
+    recording.finish(log)
 
 
 def _write(path: Path, lines: Iterable[bytes]) -> str:
@@ -150,14 +181,14 @@ def _write(path: Path, lines: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _facts(messages: Iterable[Any]) -> Iterator[tuple[str, RawQuote | RawPost | None]]:
+def _facts(messages: Iterable[Any]) -> Iterator[RawQuote | RawPost | None]:
     for message in messages:
         if message.value() is None:
             continue
         try:
             fact = codec_for(message.topic()).decode(message.value())
             to_rfc3339(fact.event_time), to_rfc3339(fact.ingest_time)
-            yield message.topic(), fact
+            yield fact
         except (DecodeError, OverflowError) as error:
             log.warning("left out", topic=message.topic(), offset=message.offset(), error=str(error))
-            yield message.topic(), None
+            yield None

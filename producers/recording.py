@@ -8,6 +8,7 @@ a fact or, where it cannot be read, as a dead letter.
 import gzip
 import hashlib
 import heapq
+import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,12 +32,15 @@ INSTANCE = "0"
 # A fact must fit into a record of 1 MiB, a dead letter into 2 MiB.
 MAX_LINE = 1_000_000
 MAX_KEPT = 2_000_000
+MAX_NAME = 200
+# A name becomes part of an origin, which headers join with others and with times.
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME, pattern="^[^/:,]+$")]
 
 
 class Manifest(msgspec.Struct):
     """``recording.json``. ``sha256`` is of the lines, uncompressed, by file; ``log`` of the archive beside them."""
 
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern="^[^/:,]+$")]
+    name: Name
     source: str = ""
     licence: str = ""
     sha256: dict[str, str] = {}
@@ -126,7 +130,8 @@ class RecordingSource:
             UserError: the position is of another recording of the same name.
         """
         start = (0, 0) if position is None else self._parse(position)
-        return Pacing(self._write, self._speed).events(self._items(start), start)
+        pacing = Pacing(self._write, self._speed, begins=self.begins or 0)
+        return pacing.events(self._items(start), start)
 
     def _write(self, position: Sequence[int]) -> str:
         return ":".join([self._digest, *map(str, position)])
@@ -151,6 +156,15 @@ class RecordingSource:
             else:
                 part, error = PARTS[line.part], line.error or BadLine("unreadable")
                 yield Unreadable(part.topic, part.file, line.number, line.value, error, position)
+
+
+def may_be_name(text: str) -> bool:
+    """Whether a recording can be named so: whether :func:`read_manifest` would take it."""
+    try:
+        msgspec.json.decode(json.dumps(text), type=Name)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def read_manifest(folder: Path) -> Manifest:

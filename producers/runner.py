@@ -75,13 +75,22 @@ class Runner:
         source: what to write.
         stop: set by a signal; the runner then commits what is marked and leaves, without an end clock.
         now: wall clock, microseconds UTC.
+        accepted: called once the topics are seen to go together with the source, before anything is written.
     """
 
-    def __init__(self, bootstrap: str, source: Source, stop: Flag, now: Now = now_micros) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        source: Source,
+        stop: Flag,
+        now: Now = now_micros,
+        accepted: Callable[[], object] = lambda: None,
+    ) -> None:
         self._bootstrap = bootstrap
         self._source = source
         self._stop = stop
         self._now = now
+        self._accepted = accepted
         self._producer: Any = plain_producer(
             bootstrap,
             **{
@@ -95,6 +104,7 @@ class Runner:
         self._began = 0.0
         self._records = 0
         self._blind_from: int | None = None
+        self._said: int | None = None
         self._skew = SkewWatch(source.origin.partition("/")[0], now)
         self._quotes, self._posts = codec_for(RAW_QUOTES), codec_for(RAW_POSTS)
 
@@ -108,15 +118,16 @@ class Runner:
         """
         self._call("start", lambda: self._producer.init_transactions(_TIMEOUT))
         before = reached(self._bootstrap, self._source.origin)
-        if before is not None and before.ended:
-            self._done.state, self._done.position = "already", before.position
-            return self._done
         if before is None:
             self._refuse_later_facts()
-        else:
-            self._done.position = before.position
-            log.info("resumed", origin=self._source.origin, position=before.position)
         with closing(self._events(None if before is None else before.position)) as events:  # type: ignore[type-var]
+            self._accepted()
+            if before is not None:
+                self._done.position, self._said = before.position, before.time
+                if before.ended:
+                    self._done.state = "already"
+                    return self._done
+                log.info("resumed", origin=self._source.origin, position=before.position)
             self._write_all(events)
         return self._done
 
@@ -195,10 +206,12 @@ class Runner:
         self._blind_from = gap.start if self._blind_from is None else min(self._blind_from, gap.start)
 
     def _mark(self, mark: Mark) -> None:
-        clock = Clock(kind="time", origin=self._source.origin, time=mark.time, blind_from=self._blind_from)
+        # A source that has just resumed may know less than its last clock said, and that holds.
+        self._said = mark.time if self._said is None else max(mark.time, self._said)
+        clock = Clock(kind="time", origin=self._source.origin, time=self._said, blind_from=self._blind_from)
         self._clock(clock, mark.position)
         self._blind_from = None
-        SOURCE_CLOCK.labels(clock.source).set(mark.time / 1e6)
+        SOURCE_CLOCK.labels(clock.source).set(clock.time / 1e6)
         if self._records >= COMMIT_RECORDS or time.monotonic() - self._began >= COMMIT_SECONDS:
             self._commit()
 

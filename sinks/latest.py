@@ -14,7 +14,8 @@ channel ``updates``         JSON ``{"table", "replay", "symbols", "max_event_tim
 Fields are named as in Avro; numbers and texts as they are, lists, maps and records as JSON, truth as ``true`` and
 ``false``, times in microseconds since 1970 UTC; a field that is null is absent. A script writes only what is newer by
 (event_time, revision), so order and repetition do not matter. Keys expire 7 days after they were written last.
-While a replay is served, the hashes are its own and have a field ``replay`` with its ID; live facts then pass by.
+While a replay is served, the hashes are its own and have a field ``replay`` with its ID; live facts then pass by, so
+the sink fills them from the database again before they expire.
 """
 
 import threading
@@ -29,7 +30,7 @@ import msgspec
 import redis
 from confluent_kafka import Message
 
-from infra.clock import now_micros
+from infra.clock import MICROS, Now, now_micros
 from infra.endpoints import Endpoints
 from infra.errors import FatalError, TransientError
 from infra.failpoints import failpoint
@@ -55,6 +56,7 @@ TOPICS = (QUOTES, SENTIMENT, CORRELATIONS)
 EXPIRE_SECONDS = 7 * 86_400
 LOOK_SECONDS = 1.0
 REFILL_SECONDS = 2.0
+RENEW_SECONDS = 5 * 86_400
 _LOG = get_logger(__name__)
 SERVING = "serving"
 FILLED = "filled"
@@ -158,15 +160,21 @@ class LatestStore:
         redis_url: the server.
         refill: fills it when it was emptied (see :mod:`sinks.refill`); None = it fills with what comes.
         monotonic: seconds that never go back.
+        now: wall clock, microseconds UTC.
     """
 
     name = SINK
 
     def __init__(
-        self, redis_url: str, refill: Refill | None = None, monotonic: Callable[[], float] = time.monotonic
+        self,
+        redis_url: str,
+        refill: Refill | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        now: Now = now_micros,
     ) -> None:
         self._refill = refill
         self._monotonic = monotonic
+        self._now = now
         self._next_look = 0.0
         self._filled_to: Mapping[Part, int] | None = None
         self._placed_since = False
@@ -217,18 +225,22 @@ class LatestStore:
         """
         if self._placed_since:
             # Only if it is still there: a server that was emptied meanwhile holds nothing again.
-            self._guarded(lambda: self._client.set(FILLED, now_micros(), xx=True))
+            self._guarded(lambda: self._client.set(FILLED, self._now(), xx=True))
             self._placed_since = False
         self._fill_if_empty()
         if self._filled_to is not None:
-            raise TransientError("redis: it was emptied, and filled from the database")
+            raise TransientError("redis: it was filled from the database, for it was emptied or would have expired")
 
     def _fill_if_empty(self) -> None:
-        """Where the database is away, what comes is written all the same, and the rest when it is back."""
+        """Also what is about to expire of a replay, which nothing else writes again.
+
+        Where the database is away, what comes is written all the same, and the rest when it is back.
+        """
         if self._refill is None or self._monotonic() < self._next_look:
             return
         self._next_look = self._monotonic() + LOOK_SECONDS
-        if self._guarded(lambda: self._client.get(FILLED)) not in (None, _BEGUN):
+        filled, serving = self._guarded(lambda: self._client.mget(FILLED, SERVING))
+        if filled not in (None, _BEGUN) and (serving is None or self._now() - int(filled) < RENEW_SECONDS * MICROS):
             return
         self._filled_to = self._refill(self)
         if self._filled_to is None:

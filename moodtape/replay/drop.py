@@ -3,6 +3,7 @@
 import shutil
 import time
 
+import psycopg
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from psycopg import sql
@@ -10,16 +11,17 @@ from psycopg import sql
 from infra.endpoints import Endpoints
 from infra.errors import ServiceUnavailable, UserError
 from infra.kafka import admin_client
-from infra.replays import Plan, connected
+from infra.replays import Plan
 from infra.settings import Settings
 from infra.topics import delete_topics, desired_topics
 from schemas.topics import RAW_TOPICS
+from sinks.served import served_version
 from sinks.timescale import GROUP
 from streams.topology import STAGES
 
 from ..pipeline import TABLES
 from ..supervisor import Supervisor
-from .switch import served
+from .switch import switching
 from .work import folder_of
 
 _TIMEOUT_SECONDS = 30.0
@@ -30,20 +32,23 @@ _SESSION_SECONDS = 30.0
 def drop_replay(settings: Settings, endpoints: Endpoints, plan: Plan) -> int:
     """Remove a replay; returns how many rows it had. Done again after a kill, it removes the rest.
 
+    Nobody switches meanwhile. The rows go last and at once: until then a replay that was complete can be read.
+
     Raises:
         UserError: readers see it, or it is running.
         ServiceUnavailable: a server is away.
     """
-    if served(endpoints.database) == plan.id:
-        raise UserError(f"readers see replay {plan.id}; `moodtape replay switch live` first")
     folder = folder_of(settings, plan.id)
-    if folder.exists():
-        # Ends the processes that a killed run left behind, and refuses while one is running.
-        Supervisor(settings.model_copy(update={"data_dir": folder})).take_over()
-    delete_topics(endpoints.kafka, [topic.name for topic in desired_topics(settings, plan.id, RAW_TOPICS)])
-    groups = [*(f"moodtape.{stage}.{plan.id}" for stage in STAGES), f"{GROUP}.{plan.id}"]
-    _delete_groups(admin_client(endpoints.kafka), groups)
-    rows = _delete_rows(endpoints.database, plan.id)
+    with switching(endpoints.database) as connection:
+        if served_version(connection) == plan.id:
+            raise UserError(f"readers see replay {plan.id}; `moodtape replay switch live` first")
+        if folder.exists():
+            # Ends the processes that a killed run left behind, and refuses while one is running.
+            Supervisor(settings.model_copy(update={"data_dir": folder})).take_over()
+        delete_topics(endpoints.kafka, [topic.name for topic in desired_topics(settings, plan.id, RAW_TOPICS)])
+        groups = [*(f"moodtape.{stage}.{plan.id}" for stage in STAGES), f"{GROUP}.{plan.id}"]
+        _delete_groups(admin_client(endpoints.kafka), groups)
+        rows = _delete_rows(connection, plan.id)
     shutil.rmtree(folder, ignore_errors=True)
     return rows
 
@@ -73,10 +78,10 @@ def _done(future: "object") -> bool:
     return True
 
 
-def _delete_rows(database: str, name: str) -> int:
+def _delete_rows(connection: psycopg.Connection, name: str) -> int:
     """Everything at once, so that no half of a replay is left to be switched to."""
     count = 0
-    with connected(database) as connection, connection.transaction():
+    with connection.transaction():
         for table in TABLES:
             query = sql.SQL("DELETE FROM {} WHERE replay = %s").format(sql.Identifier(table))
             count += connection.execute(query, (name,)).rowcount

@@ -1,12 +1,9 @@
 """How far back the raw topics, or archives of them, still tell everything."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
-
-from infra.errors import ServiceUnavailable
-from infra.kafka import consumer_config, is_fatal
+from infra.offsets import read_until
 from schemas.clocks import NotAClock, parse_clock
 
 from .archives import OpenArchive, archived, reaches
@@ -56,36 +53,14 @@ def first_clocks(bootstrap: str, spans: Mapping[Place, tuple[int, int]]) -> dict
 
     Raises:
         ServiceUnavailable: Kafka does not answer.
+        UserError: some of it is removed meanwhile.
     """
-    found = dict.fromkeys(spans, NOWHERE)
-    left = {place: end for place, (start, end) in spans.items() if start < end}
-    if not left:
-        return found
-    consumer = Consumer(consumer_config(bootstrap, "moodtape.reader"))
-    try:
-        consumer.assign([TopicPartition(*place, spans[place][0]) for place in left])
-        while left:
-            for place, time in _clocks(consumer.consume(1000, 0.1), bootstrap):
-                if left.pop(place, None) is not None:
-                    found[place] = time
-            for at in consumer.position([TopicPartition(*place) for place in left]):
-                if at.offset >= left[at.topic, at.partition]:
-                    del left[at.topic, at.partition]
-    finally:
-        consumer.close()
-    return found
+    return {place: _first_clock(bootstrap, place, *span) for place, span in spans.items()}
 
 
-def _clocks(messages: Iterable[object], bootstrap: str) -> Iterable[tuple[Place, int]]:
-    for message in messages:
-        error = message.error()  # type: ignore[attr-defined]  # confluent_kafka has no types
-        if error is not None:
-            if is_fatal(error):
-                raise ServiceUnavailable(f"Kafka at {bootstrap}: {error.str()}")
-            continue
-        time = _time_of(message.headers())  # type: ignore[attr-defined]
-        if time is not None:
-            yield (message.topic(), message.partition()), time  # type: ignore[attr-defined]
+def _first_clock(bootstrap: str, place: Place, start: int, end: int) -> int:
+    times = (_time_of(message.headers()) for message in read_until(bootstrap, {place: end}, {place: start}))
+    return next((time for time in times if time is not None), NOWHERE)
 
 
 def _time_of(headers: Any) -> int | None:

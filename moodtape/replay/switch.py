@@ -1,15 +1,16 @@
 """Which version readers see. The database decides, in one row; Redis or Valkey follows."""
 
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import psycopg
 
 from infra.endpoints import Endpoints
-from infra.errors import ServiceUnavailable, TransientError, UserError
+from infra.errors import TransientError, UserError
 from infra.offsets import committed_offsets
-from infra.replays import Plan, require_plan
+from infra.replays import Plan, connected, require_plan
 from schemas.replays import LIVE
 from sinks.latest import GROUP, TOPICS, Entry, LatestStore
 from sinks.newest import newest_entries
@@ -37,8 +38,20 @@ def served(database: str) -> str:
     Raises:
         ServiceUnavailable: the database is away.
     """
-    with _connected(database) as connection:
+    with connected(database) as connection:
         return served_version(connection)
+
+
+@contextmanager
+def switching(database: str) -> Iterator[psycopg.Connection]:
+    """A connection, while which nobody else switches, or removes what could be switched to.
+
+    Raises:
+        ServiceUnavailable: the database is away.
+    """
+    with connected(database) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (SWITCH_LOCK,))
+        yield connection
 
 
 def _require_whole(plan: Plan) -> None:
@@ -58,11 +71,10 @@ def switch(endpoints: Endpoints, name: str) -> Switched:
         UserError: there is no such replay, it is not complete, or it has moods and correlations alone.
         ServiceUnavailable: the database is away; nothing was changed.
     """
-    if name != LIVE:
-        _require_whole(require_plan(endpoints.database, name))
-    with _connected(endpoints.database) as connection:
-        # Two switches at once would leave the database with one version and Redis with the other.
-        connection.execute("SELECT pg_advisory_lock(%s)", (SWITCH_LOCK,))
+    # Two switches at once would leave the database with one version and Redis with the other.
+    with switching(endpoints.database) as connection:
+        if name != LIVE:
+            _require_whole(require_plan(endpoints.database, name))
         before = served_version(connection)
         connection.execute("UPDATE served SET replay = %s, switched_at = clock_timestamp()", (name,))
         return Switched(before, name, _fill(endpoints, connection, name))
@@ -97,10 +109,3 @@ def _settle(endpoints: Endpoints) -> None:
         if all(stored.get(place, 0) >= offset for place, offset in passed.items()):
             return
         time.sleep(_ASK_SECONDS)
-
-
-def _connected(database: str) -> psycopg.Connection:
-    try:
-        return psycopg.connect(database, autocommit=True, connect_timeout=10, application_name="moodtape replay switch")
-    except psycopg.OperationalError as error:
-        raise ServiceUnavailable(f"database: {str(error).strip()}; is it running (`moodtape up`)?") from error

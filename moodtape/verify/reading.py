@@ -4,21 +4,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from infra.errors import ServiceUnavailable, UserError
-from infra.kafka import consumer_config, is_fatal
-from infra.offsets import log_ends, log_starts
+from infra.kafka import consumer_config
+from infra.offsets import log_ends, log_starts, read_on
 from schemas.clocks import Clock, parse_clock
 from schemas.codec import DecodeError, codec_for
 
 TIMEOUT_SECONDS = 20.0
 SLICE = 50_000
-# A producer that died holds its partition's readers back for at most its transaction timeout.
-SILENCE_SECONDS = 60.0
-BATCH = 2000
 POLL_SECONDS = 0.05
-EOF = KafkaError._PARTITION_EOF
 NEVER = 1 << 62
 Headers = list[tuple[str, bytes]]
 
@@ -62,7 +58,7 @@ class TopicReader:
         self._bootstrap = bootstrap
         config = consumer_config(bootstrap, "moodtape.verify")
         # One partition at a time is read: prefetch deeper than a stage does.
-        config |= {"enable.partition.eof": True, "queued.min.messages": 20_000, "queued.max.messages.kbytes": 16_384}
+        config |= {"queued.min.messages": 20_000, "queued.max.messages.kbytes": 16_384}
         self._consumer = Consumer(config)
 
     def __enter__(self) -> "TopicReader":
@@ -102,41 +98,9 @@ class TopicReader:
             return
         self._consumer.assign([TopicPartition(span.topic, span.partition, span.low)])
         try:
-            yield from self._until(span)
+            yield from read_on(self._consumer, self._bootstrap, {(span.topic, span.partition): span.high}, POLL_SECONDS)
         finally:
             self._consumer.unassign()
-
-    def _until(self, span: Span) -> Iterator[Any]:
-        here = TopicPartition(span.topic, span.partition)
-        silent = 0.0
-        while True:
-            batch = self._consumer.consume(BATCH, POLL_SECONDS)
-            for message in batch:
-                if message.error() is not None:
-                    if self._is_end(message.error(), message, span):
-                        return
-                elif message.offset() >= span.high:
-                    return
-                else:
-                    yield message
-            # The log's last offsets may be transaction markers, which no message stands for.
-            position = self._consumer.position([here])[0].offset
-            if position != OFFSET_INVALID and position >= span.high:
-                return
-            silent = 0.0 if batch else silent + POLL_SECONDS
-            if silent >= SILENCE_SECONDS:
-                raise ServiceUnavailable(
-                    f"{span.topic}/{span.partition} cannot be read beyond offset {position} of {span.high}: "
-                    "an unfinished transaction stands there, or Kafka is gone"
-                )
-
-    @staticmethod
-    def _is_end(error: KafkaError, message: Any, span: Span) -> bool:
-        if error.code() == EOF:
-            return bool(message.offset() >= span.high)
-        if is_fatal(error) or not error.retriable():
-            raise ServiceUnavailable(f"{span.topic}/{span.partition}: {error.str()}")
-        return False
 
     def facts(self, span: Span) -> Iterator[Fact | Heard]:
         """The records of a span decoded: facts, and between them the clocks."""

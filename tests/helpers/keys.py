@@ -20,6 +20,9 @@ class Keys:
         self._answer()
         return self._held.get(key)
 
+    def mget(self, *keys: str) -> list[str | None]:
+        return [self.get(key) for key in keys]
+
     def set(self, key: str, value: Any, xx: bool = False) -> bool | None:
         self._answer()
         if xx and key not in self._held:
@@ -50,5 +53,6 @@ def check_keys(keys: Any) -> None:
     assert keys.set("k", 2)
     assert keys.set("k", 3, xx=True)
     assert keys.get("k") == "3"
+    assert keys.mget("k", "none") == ["3", None]
     keys.flushall()
     assert keys.get("k") is None

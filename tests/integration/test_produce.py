@@ -123,13 +123,16 @@ def test_killed_at_any_time_each_line_comes_to_stand_once(
     assert (again.state, sum(again.facts.values()), len(read_log(topics, *RAW_TOPICS))) == ("already", 0, records)
 
 
-class SetAtTheSecondLook(threading.Event):
-    """A signal that comes between the first clock, which stands before any fact, and the next."""
+class SetAtLook(threading.Event):
+    """A signal that is there at the runner's ``number``-th look, which it takes at each clock."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.left = number
 
     def is_set(self) -> bool:
-        before = super().is_set()
-        self.set()
-        return before
+        self.left -= 1
+        return self.left <= 0
 
 
 def test_stopped_by_a_signal_it_writes_no_end(
@@ -138,11 +141,28 @@ def test_stopped_by_a_signal_it_writes_no_end(
     """A stop commits what is marked and writes no end clock; started again the rest comes, each line once."""
     made = quotes(2500)
     folder = write_folder(tmp_path / "r", lines_of(made), [])
-    done = run_recording(settings, endpoints, folder, stop=SetAtTheSecondLook())
+    done = run_recording(settings, endpoints, folder, stop=SetAtLook(2))
     assert (done.state, done.facts[RAW_QUOTES]) == ("stopped", 1000)
     assert all(clock.kind == "time" for clock in clocks_of(read_log(topics, *RAW_TOPICS)))
     assert run_recording(settings, endpoints, folder).facts[RAW_QUOTES] == 1500
     assert len(facts_of(read_log(topics, *RAW_TOPICS))) == 2500
+
+
+def test_a_long_run_of_bad_lines_is_committed_and_stopped_in_between(
+    topics: str, endpoints: Endpoints, settings: Settings, tmp_path: Path
+) -> None:
+    """A signal among bad lines ends the run; started again the rest comes, each line once, and no clock falls."""
+    made = quotes(6, step=700_000_000)
+    bad = [b"bad"] * 2500
+    folder = write_folder(tmp_path / "r", [*lines_of(made[:4]), *bad, *lines_of(made[4:])], [])
+    done = run_recording(settings, endpoints, folder, stop=SetAtLook(6))
+    assert (done.state, done.facts[RAW_QUOTES]) == ("stopped", 4)
+    assert 0 < done.dead_letters[RAW_QUOTES] < 2500
+    again = run_recording(settings, endpoints, folder)
+    assert done.dead_letters[RAW_QUOTES] + again.dead_letters[RAW_QUOTES] == 2500
+    log = read_log(topics, *RAW_TOPICS)
+    assert sorted_facts(facts_of(log)) == sorted_facts(made)
+    assert_promise_kept(log)
 
 
 def test_a_recording_does_not_go_among_later_facts(
@@ -157,7 +177,22 @@ def test_a_recording_does_not_go_among_later_facts(
         run_recording(settings, endpoints, earlier)
     with pytest.raises(UserError, match="--data-dir"):
         run_simulator(settings, endpoints, SimulatorOptions(start=START, days=0.01, speed=None))
+    assert not (settings.data_dir / "simulator-ledger.json").exists()
     assert len(read_log(topics, *RAW_TOPICS)) == records
+
+
+def test_what_ended_is_not_begun_again_as_something_else(
+    topics: str, endpoints: Endpoints, settings: Settings, tmp_path: Path
+) -> None:
+    """Another simulation, or another recording of the same name, is refused; the ledger stays that of the first."""
+    run_simulator(settings, endpoints, SimulatorOptions(start=START, days=0.01, speed=None))
+    ledger = (settings.data_dir / "simulator-ledger.json").read_text()
+    with pytest.raises(UserError, match="other options"):
+        run_simulator(settings, endpoints, SimulatorOptions(start=START, days=0.01, speed=None, seed=2))
+    assert (settings.data_dir / "simulator-ledger.json").read_text() == ledger
+    run_recording(settings, endpoints, write_folder(tmp_path / "a", lines_of(quotes(5, START + 10**10)), []))
+    with pytest.raises(UserError, match="another recording"):
+        run_recording(settings, endpoints, write_folder(tmp_path / "b", lines_of(quotes(6, START + 10**10)), []))
 
 
 def test_a_later_recording_follows_an_earlier_one(
@@ -255,6 +290,28 @@ def test_a_live_source_goes_on_where_its_last_clock_says(topics: str) -> None:
     assert second.began_at == "cursor-17"
     last = [dict(m.headers())[POSITION_HEADER] for m in read_log(topics, RAW_QUOTES) if m.value() is None]
     assert last.count(b"cursor-18") == PARTITIONS
+
+
+def test_a_start_waits_for_the_unfinished_transaction_of_another(topics: str) -> None:
+    """While it lasts nobody reads what the source wrote behind it; begun again before that, it would come twice."""
+    other = plain_producer(topics, **{"transactional.id": "other"})
+    other.init_transactions(30)
+
+    class Overlapped(Scripted):
+        def events(self, position: str | None) -> Iterator[Event]:
+            yield from (quote(1), Mark(1_000_000, "one"), Pause(0))
+            other.begin_transaction()
+            other.produce(RAW_QUOTES, None, partition=0, headers=Clock(kind="tick").headers())
+            other.flush(30)
+            yield from (quote(2), Mark(2_000_000, "two"), Pause(0))
+
+    run(topics, Overlapped())
+    ends = threading.Timer(3, lambda: other.abort_transaction(30))
+    ends.start()
+    again = Scripted(quote(3), Mark(3_000_000, "three"), Pause(0))
+    run(topics, again)
+    ends.join()
+    assert again.began_at == "two"
 
 
 def test_a_gap_is_a_record_and_marks_the_first_clock_after_it(topics: str) -> None:

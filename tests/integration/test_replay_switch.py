@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,7 @@ from infra.errors import UserError
 from infra.replays import Plan, complete_plan, store_plan
 from infra.settings import Settings
 from moodtape.replay.drop import drop_replay
-from moodtape.replay.switch import served, switch
+from moodtape.replay.switch import served, switch, switching
 from schemas.records import Quote
 from schemas.topics import QUOTES
 from sinks.latest import LatestStore, entry_of
@@ -215,3 +216,33 @@ def test_what_cannot_be_switched_to_or_dropped(endpoints_of_two: Endpoints, sett
     with psycopg.connect(endpoints_of_two.database) as connection:
         rows = connection.execute("SELECT replay, count(*) FROM bar GROUP BY replay").fetchall()
     assert rows == [("live", 4)]
+
+
+def test_a_drop_and_a_switch_wait_for_one_another(endpoints_of_two: Endpoints, settings: Settings) -> None:
+    """Of a switch and a drop at once the first is done and the second refused: readers never see what is gone."""
+    plan = Plan(id="again", start=0, end=1)
+    with ThreadPoolExecutor(2) as pool:
+        with switching(endpoints_of_two.database) as connection:
+            first: Future[Any] = pool.submit(switch, endpoints_of_two, "again")
+            wait_for(lambda: waiting(connection) == 1, "the switch waits")
+            second: Future[Any] = pool.submit(drop_replay, settings, endpoints_of_two, plan)
+            wait_for(lambda: waiting(connection) == 2, "the drop waits")
+        assert first.result(30).now == "again"
+        with pytest.raises(UserError, match="switch live"):
+            second.result(30)
+        switch(endpoints_of_two, "live")
+        with switching(endpoints_of_two.database) as connection:
+            first = pool.submit(drop_replay, settings, endpoints_of_two, plan)
+            wait_for(lambda: waiting(connection) == 1, "the drop waits")
+            second = pool.submit(switch, endpoints_of_two, "again")
+            wait_for(lambda: waiting(connection) == 2, "the switch waits")
+        assert first.result(60) == 7
+        with pytest.raises(UserError, match="there is no replay again"):
+            second.result(60)
+    assert served(endpoints_of_two.database) == "live"
+
+
+def waiting(connection: psycopg.Connection) -> int:
+    """How many sessions wait for an advisory lock."""
+    row = connection.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").fetchone()
+    return int(row[0]) if row else 0

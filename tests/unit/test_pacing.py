@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producers.pacing import FACTS_BETWEEN_CLOCKS, JUMP, Pacing
-from producers.source import End, Event, Fact, Mark, Pause
+from producers.source import End, Event, Fact, Mark, Pause, Unreadable
 from schemas.records import RawQuote
+from schemas.topics import RAW_QUOTES
 
 SECOND = 1_000_000
 
@@ -17,6 +18,12 @@ def facts(times: list[int]) -> Iterator[Fact]:
     """Quotes at the given microseconds; the position counts them."""
     for number, moment in enumerate(times, 1):
         yield Fact(RawQuote(source="t", symbol="A", event_time=moment), (number,))
+
+
+def unreadable(numbers: range) -> Iterator[Unreadable]:
+    """Lines that are no facts; the position counts them."""
+    for number in numbers:
+        yield Unreadable(RAW_QUOTES, "f", number, b"", ValueError("no"), (number,))
 
 
 def write(position: tuple[int, ...]) -> str:
@@ -71,6 +78,21 @@ def test_a_jump_over_ten_minutes_is_bridged_by_a_clock() -> None:
         Mark(JUMP + later - 1, "2"),
         Mark(JUMP + later, "3"),
     ]
+
+
+def test_unreadable_lines_before_the_first_fact_have_clocks_of_the_beginning() -> None:
+    """After 1,000 of them comes a clock with the position, which says that no fact is before the beginning."""
+    last = Fact(RawQuote(source="t", symbol="A", event_time=70), (2501,))
+    events = Pacing(write, None, begins=50).events(itertools.chain(unreadable(range(1, 2501)), [last]), (0,))
+    marks = [event for event in events if isinstance(event, Mark)]
+    assert marks == [Mark(49, "1000"), Mark(49, "2000"), Mark(69, "2500"), Mark(70, "2501")]
+
+
+def test_unreadable_lines_after_a_fact_have_clocks_that_leave_room_for_another_of_its_time() -> None:
+    """Facts and unreadable lines count together; such a clock lies before the last fact."""
+    items = [*facts([5, 9]), *unreadable(range(3, 1502)), Fact(RawQuote(source="t", symbol="A", event_time=9), (1502,))]
+    marks = [event for event in Pacing(write, None).events(iter(items), (0,)) if isinstance(event, Mark)]
+    assert marks == [Mark(4, "0"), Mark(8, "1000"), Mark(9, "1502")]
 
 
 @settings(deadline=None, max_examples=50)

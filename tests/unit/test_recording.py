@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.errors import UserError
-from producers.recorder import write_recording
+from producers.recorder import record_topics, write_recording
 from producers.recording import RecordingSource
 from producers.source import End, Event, Fact, Mark, Unreadable
 from tests.helpers.recordings import START, lines_of, posts, quotes, write_folder
@@ -45,6 +45,20 @@ def test_a_recording_of_bad_lines_alone_ends(tmp_path: Path) -> None:
     """Where no line can be read there are dead letters and an end, and no clock of a time."""
     events = everything(write_folder(tmp_path / "r", [b"x", b"y"], []))
     assert [type(event) for event in events] == [Unreadable, Unreadable, End]
+
+
+def test_a_long_run_of_bad_lines_can_be_gone_on_with(tmp_path: Path) -> None:
+    """Marks stand within it, none after a fact to come; from each of them on the rest comes, and nothing twice."""
+    bad = [b"bad"] * 2500
+    folder = write_folder(tmp_path / "r", [*bad, *lines_of(quotes(2)), *bad, *lines_of(quotes(3)[2:])], [])
+    events = everything(folder)
+    marks = [(place, event) for place, event in enumerate(events) if isinstance(event, Mark)]
+    assert [mark.time - START for _, mark in marks[:3]] == [-1, -1, -1]
+    assert len(marks) == 6
+    for place, mark in marks:
+        rest = [repr(e) for e in events[place + 1 :] if isinstance(e, Fact | Unreadable)]
+        assert [repr(e) for e in everything(folder, mark.position) if isinstance(e, Fact | Unreadable)] == rest
+        assert all(e.record.event_time > mark.time for e in events[place + 1 :] if isinstance(e, Fact))
 
 
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -116,6 +130,20 @@ def test_what_is_written_as_a_recording_comes_back(tmp_path: Path) -> None:
     assert sorted(map(repr, back)) == sorted(map(repr, facts))
     assert (source.manifest.name, source.manifest.quotes, source.manifest.posts) == ("mine", 9, 5)
     assert source.begins == START
+
+
+def test_a_recording_of_posts_names_the_symbols_that_they_are_tagged_with(tmp_path: Path) -> None:
+    """The manifest has the symbols of quotes and those which the sources of posts gave."""
+    write_recording(tmp_path / "posts", posts(3))
+    assert RecordingSource(tmp_path / "posts").manifest.symbols == ("S0", "S1", "S2")
+
+
+@pytest.mark.parametrize("name", ["a:b", "a,b", "x" * 201])
+def test_what_no_recording_can_be_named_is_refused_before_anything_is_read(tmp_path: Path, name: str) -> None:
+    """No server is asked and no folder made; the message says which names there are."""
+    with pytest.raises(UserError, match="1 to 200 characters, none of them ':' or ','; give another folder"):
+        record_topics("nowhere:1", tmp_path / name, None, None)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_real_recordings_are_read_whole(shared: Path) -> None:

@@ -72,16 +72,69 @@ def test_ingest_time_is_the_event_time_where_a_line_has_none() -> None:
         b'{"source":"s","symbol":"A","event_time":"2022-03-14T08:01:00Z","price":"1"}',
         b'{"source":"s","symbol":"A","event_time":"2022-03-14T08:01:00Z","price":NaN}',
         b'{"source":"s","symbol":"A","event_time":"2022-03-14T08:01:00Z","price":1,"sequence":9223372036854775808}',
-        b'{"source":"s","symbol":"A","event_time":"2022-03-14T08:01:00Z","price":1,"session":"NIGHT"}',
-        b'{"source":"s","symbol":"A","event_time":"2022-03-14T08:01:00Z","price":1,"extra":1}',
+        b'{"source":"s","symbol":"A","event_time":"2022-03-14T08:01:00Z","price":1,"sequence":9223372036854775808.0}',
+        b'{"source":"s","symbol":"A","event_time":"2022-03-14T08:01:00Z","price":1,"sequence":1.5}',
+        b'{"source":"s","symbol":"A","event_time":"2022-03-14T08:01:00Z","price":"1","sequence":1.0}',
+        b'{"source":"s","symbol":"A","event_time":"2022-03-14T08:01:00Z","price":1,"session":5}',
+        b'{"source":"s","symbol":"A","event_time":"2022-03-14T08:01:00Z","price":1,"bar":{"open":null}}',
+        b'{"source":"s","symbol":"A","event_time":"2022-03-14T08:01:00Z","price":1,"extra":' + b"[" * 200_000,
         b'{"source":"s","symbol":"\\ud800","event_time":"2022-03-14T08:01:00Z","price":1}',
     ],
 )
 def test_a_line_that_is_no_quote_is_bad(line: bytes) -> None:
-    """Not JSON, a field that is missing, unknown, out of range or of another kind: the line is bad, never guessed."""
+    """Not JSON, a field that is missing, out of range or of another kind: the line is bad, never guessed."""
     with pytest.raises(BadLine):
         read_quote(line)
     assert quote_time(line) is None
+
+
+def test_null_means_what_an_absent_field_does() -> None:
+    """Other writers write out what they have not."""
+    told = b'"source":"s","event_time":"2022-03-14T08:01:00Z"'
+    nothing = b'"ingest_time":null,"author":null,"text":null,"symbols":null,"deleted":null,"revision":null,"likes":null'
+    assert read_post(b'{%s,"post_id":"1",%s}' % (told, nothing)) == read_post(b'{%s,"post_id":"1"}' % told)
+    nothing = b'"ingest_time":null,"session":null,"sequence":null,"volume":null,"bar":null'
+    quote = read_quote(b'{%s,"symbol":"A","price":1,%s}' % (told, nothing))
+    assert quote == read_quote(b'{%s,"symbol":"A","price":1}' % told)
+    assert (quote.session, quote.ingest_time) == ("UNKNOWN", quote.event_time)
+
+
+def test_what_a_record_has_not_is_ignored() -> None:
+    """Further fields of other writers, in the bar too, are passed over; a session that is none of ours is UNKNOWN."""
+    line = b'{"source":"s","symbol":"A","event_time":"2022-03-14T08:01:00Z","price":1,"bar":{"open":2,"vwap":3}%s}'
+    more = read_quote(line % b',"exchange":{"name":"X"},"session":"NIGHT"')
+    assert more == read_quote(line % b"")
+    assert (more.session, more.bar) == ("UNKNOWN", SourceBar(open=2.0))
+
+
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    """Counts and running numbers of writers that know floats only are read as what they are."""
+    post = read_post(
+        b'{"source":"s","post_id":"1","event_time":"2022-03-14T08:01:00Z","likes":3.0,"replies":-0.0,"reposts":1e3}'
+    )
+    assert (post.likes, post.replies, post.reposts) == (3, 0, 1000)
+    line = b'{"source":"s","symbol":"A","event_time":"2022-03-14T08:01:00Z","price":1,"sequence":7.0}'
+    assert (read_quote(line).sequence, quote_time(line)) == (7, 1_647_244_860_000_000)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"private":1}',
+        b'{"source":"private","symbol":"A","event_time":"private","price":1}',
+        b'{"source":"private","symbol":"A","event_time":"2022-03-14T08:01:00Z","price":"private"}',
+        b'{"source":"s","symbol":"A","event_time":"2022-03-14T08:01:00Z","price":1,"session":["private"]}',
+        b'{"source":"s","symbol":"A","event_time":"2022-03-14T08:01:00Z","price":1} private',
+        b"private",
+        b'{"source":"private\xff"}',
+    ],
+)
+def test_no_error_repeats_what_stands_in_the_line(line: bytes) -> None:
+    """Neither values nor names of fields nor single bytes come into the headers of a dead letter."""
+    with pytest.raises(BadLine) as caught:
+        read_quote(line)
+    assert "private" not in str(caught.value)
+    assert "0xff" not in str(caught.value)
 
 
 def test_a_bad_line_is_not_repeated_in_its_error() -> None:

@@ -33,7 +33,9 @@ CONSUMER_LAG = Gauge(
 WATERMARK = Gauge("moodtape_watermark_seconds", "Event-time watermark of a partition.", ["partition"])
 RESTORE_SECONDS = Gauge("moodtape_restore_seconds", "Duration of the last restore of state.")
 RESTORE_RECORDS = Gauge("moodtape_restore_records", "Records that the last restore folded again.")
-SOURCE_CLOCK = Gauge("moodtape_source_clock_seconds", "Event time that a source has reached.", ["source"])
+SOURCE_CLOCK = Gauge(
+    "moodtape_source_clock_seconds", "Event time that a source has reached, and if it is played.", ["source", "played"]
+)
 PRODUCER_SKEW = Gauge(
     "moodtape_producer_skew_seconds", "How far this machine's clock is ahead of the broker's.", ["source"]
 )

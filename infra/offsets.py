@@ -1,7 +1,7 @@
 """Whose logs they are, where they end, where groups stand, and reading a topic from its start to its end."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import TypeVar
 
@@ -173,7 +173,7 @@ def read_to_end(bootstrap: str, topics: Sequence[str]) -> Iterator[Message]:
 
 def read_until(
     bootstrap: str, ends: Mapping[Partition, int], starts: Mapping[Partition, int] | None = None
-) -> Iterator[Message]:
+) -> Generator[Message, None, None]:
     """Every committed record of some partitions before offsets that their logs have reached.
 
     Args:

@@ -15,10 +15,8 @@ from schemas.replays import REPLAY_ID, Replay
 from schemas.topics import MENTIONS
 
 from .clock import from_datetime, to_datetime
-from .errors import MoodtapeError, ServiceUnavailable, UserError
-from .log import get_logger
+from .errors import ServiceUnavailable, UserError
 
-_log = get_logger(__name__)
 Place = tuple[str, int]
 _CODE = ("schemas", "infra", "streams")
 _COLUMNS = (
@@ -164,20 +162,17 @@ def complete_plan(database: str, name: str) -> None:
         connection.execute("UPDATE replay SET completed_at = clock_timestamp() WHERE id = %s", (name,))
 
 
-def note_build(database: str) -> None:
+def note_build(connection: psycopg.Connection) -> None:
     """Note which code makes the live facts from now on, for comparing with replays.
 
-    A worker does so when it starts. It works without the database, so where that is away it is only said.
+    The sink of the live flow does so whenever it has connected: it is part of every deployment, and of one version with
+    the workers.
     """
-    try:
-        with connected(database) as connection:
-            connection.execute(
-                "INSERT INTO build (code) SELECT %(code)s WHERE %(code)s IS DISTINCT FROM"
-                " (SELECT code FROM build ORDER BY since DESC LIMIT 1)",
-                {"code": code_version()},
-            )
-    except (psycopg.Error, MoodtapeError) as error:
-        _log.warning("code not noted", problem=str(error).strip().partition("\n")[0])
+    connection.execute(
+        "INSERT INTO build (code) SELECT %(code)s WHERE %(code)s IS DISTINCT FROM"
+        " (SELECT code FROM build ORDER BY since DESC LIMIT 1)",
+        {"code": code_version()},
+    )
 
 
 @cache

@@ -211,7 +211,7 @@ class Runner:
         clock = Clock(kind="time", origin=self._source.origin, time=self._said, blind_from=self._blind_from)
         self._clock(clock, mark.position)
         self._blind_from = None
-        SOURCE_CLOCK.labels(clock.source).set(clock.time / 1e6)
+        SOURCE_CLOCK.labels(clock.source, "no" if self._source.live else "yes").set(clock.time / 1e6)
         if self._records >= COMMIT_RECORDS or time.monotonic() - self._began >= COMMIT_SECONDS:
             self._commit()
 

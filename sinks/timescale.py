@@ -20,6 +20,7 @@ from infra.log import get_logger
 from infra.memory import settle
 from infra.metrics import COMMIT_SECONDS, Health, serve_health
 from infra.migrate import check_schema
+from infra.replays import note_build
 from infra.settings import Settings
 from schemas.replays import LIVE
 from schemas.topics import MENTIONS, POSTS
@@ -137,6 +138,8 @@ class TimescaleStore:
         if self._connection is None:
             self._connection = psycopg.connect(self._url, autocommit=True, **_CONNECTION)  # type: ignore[arg-type]
             check_schema(self._connection)
+            if self._replay == LIVE:
+                note_build(self._connection)
         return self._connection
 
     def _failed(self, error: psycopg.Error) -> TransientError | FatalError:

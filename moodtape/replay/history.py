@@ -1,6 +1,7 @@
 """How far back the raw topics, or archives of them, still tell everything."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from infra.offsets import read_until
@@ -55,12 +56,18 @@ def first_clocks(bootstrap: str, spans: Mapping[Place, tuple[int, int]]) -> dict
         ServiceUnavailable: Kafka does not answer.
         UserError: some of it is removed meanwhile.
     """
-    return {place: _first_clock(bootstrap, place, *span) for place, span in spans.items()}
-
-
-def _first_clock(bootstrap: str, place: Place, start: int, end: int) -> int:
-    times = (_time_of(message.headers()) for message in read_until(bootstrap, {place: end}, {place: start}))
-    return next((time for time in times if time is not None), NOWHERE)
+    found = dict.fromkeys(spans, NOWHERE)
+    left = {place for place, (start, end) in spans.items() if start < end}
+    starts, ends = ({place: spans[place][side] for place in left} for side in (0, 1))
+    with closing(read_until(bootstrap, ends, starts)) as messages:
+        for message in messages:
+            place, time = (message.topic(), message.partition()), _time_of(message.headers())
+            if time is not None and place in left:
+                found[place] = time
+                left.remove(place)
+                if not left:
+                    break
+    return found
 
 
 def _time_of(headers: Any) -> int | None:

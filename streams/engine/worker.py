@@ -24,7 +24,6 @@ from infra.instances import claim_instance
 from infra.log import get_logger
 from infra.memory import settle
 from infra.metrics import Health, serve_health
-from infra.replays import note_build
 from infra.settings import Settings
 from streams.stage import Stage
 
@@ -136,8 +135,6 @@ def build_app(stage: Stage, settings: Settings) -> Any:
 def run_stage(stage: Stage, settings: Settings, endpoints: Endpoints) -> None:
     """Run one worker of a stage until SIGTERM or SIGINT; a second signal ends it at once."""
     instance = claim_instance(settings.data_dir, stage.label, settings.instance)
-    if stage.replay is None:
-        note_build(endpoints.database)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     app = build_app(stage, settings)

@@ -31,6 +31,11 @@ class Ledger:
             self.facts[identity] += 1
             self.place.setdefault(identity, place)
 
+    def by_place(self) -> dict[Place, Identity]:
+        """The first copies of all facts, by where they stand."""
+        with self._lock:
+            return {place: identity for identity, place in self.place.items()}
+
     def bad(self, kind: str, place: Place) -> None:
         """A broken record is in the log."""
         with self._lock:

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 from confluent_kafka import Message
 
@@ -14,7 +13,6 @@ from infra.endpoints import Endpoints
 from infra.errors import FatalError
 from infra.kafka import plain_producer
 from infra.offsets import log_ends, read_to_end
-from infra.replays import code_version
 from infra.services import start_services, stop_services
 from infra.settings import Settings
 from infra.topics import create_topics
@@ -65,16 +63,6 @@ def test_a_worker_killed_at_any_point_doubles_and_loses_nothing(workers: Workers
     workers.start()
     wait_for(lambda: drained(workers.kafka), "the restarted worker is through")
     assert_each_once(workers.kafka, 1500)
-
-
-def test_workers_note_their_code_once(workers: Workers, database: str) -> None:
-    """However a worker is started, the database tells which code makes the live facts; a restart adds nothing."""
-    for _ in range(2):
-        workers.start(MOODTAPE_DATABASE_URL=database)
-        number = len(workers.started) - 1
-        wait_for(lambda at=number: "worker starts" in workers.log(at), "the worker starts")
-    with psycopg.connect(database) as connection:
-        assert connection.execute("SELECT code FROM build").fetchall() == [(code_version(),)]
 
 
 def test_a_worker_goes_on_where_sending_offsets_never_returns(workers: Workers, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from infra.endpoints import Endpoints
 from infra.errors import UserError
+from infra.replays import code_version
 from infra.settings import Settings
 from schemas.codec import codec_for
 from schemas.records import Mention, Quote, ScoredPost
@@ -117,6 +118,17 @@ def test_a_ledger_moved_by_another_writer_drops_the_chunk(topics, here, quick):
         writer.facts([quote(symbol, 2)])
         await_true(lambda: stored_to_end(topics, here.database), "the ledger is at the end")
     assert [row["event_time"].timestamp() * 1e6 for row in rows(here.database, "quote")] == [START, START + 2 * MINUTE]
+
+
+def test_the_database_tells_which_code_makes_the_live_facts(topics, here, quick):
+    """However the processes are started; a restart of the same code adds nothing."""
+    writer = Writer(topics)
+    for minute in range(2):
+        writer.facts([quote("TSLA", minute)])
+        with sink(quick, here):
+            await_true(lambda: stored_to_end(topics, here.database), "it is stored")
+    with psycopg.connect(here.database) as connection:
+        assert connection.execute("SELECT code FROM build").fetchall() == [(code_version(),)]
 
 
 def test_killed_in_between_nothing_is_lost_or_doubled(topics, here, environ, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from infra.errors import UserError
 from infra.instruments import InstrumentTable, shipped_table
-from infra.replays import Archive, Plan, check_id, note_build
+from infra.replays import Archive, Plan, check_id
 from infra.settings import Settings
 from infra.topics import desired_topics
 from moodtape.replay.compare import tables_of
@@ -233,8 +233,3 @@ def test_a_broken_record_is_a_dead_letter_of_the_replay_where_it_may_be_of_its_t
     replay = Replay(id="v2", start=START + SECOND, end=START + 2 * MINUTE)
     run_plainly(world, [topology.replaying(topology.quotes(Settings(), instruments), replay)])
     assert [len(log) for log in world.facts(f"{RAW_QUOTES}.dlq")].count(2) == 1
-
-
-def test_a_worker_that_cannot_note_its_code_works_all_the_same() -> None:
-    """Where the database is away nothing is raised."""
-    note_build("postgresql://nobody@127.0.0.1:1/none")

@@ -175,7 +175,7 @@ def whole_topics_again(scene: Scene) -> str:
     """Every fact that the raw topics hold is written once more, byte for byte."""
     world, written = scene.world, 0
     world.notes["late"] = True
-    known = {place: identity for identity, place in world.ledger.place.items()}
+    known = world.ledger.by_place()
     for message in read_to_end(world.endpoints.kafka, RAW_TOPICS):
         identity = known.get((message.topic(), message.partition(), message.offset()))
         if identity is None:

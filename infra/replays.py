@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -15,7 +14,8 @@ from schemas.replays import REPLAY_ID, Replay
 from schemas.topics import MENTIONS
 
 from .clock import from_datetime, to_datetime
-from .errors import ServiceUnavailable, UserError
+from .database import connected
+from .errors import UserError
 
 Place = tuple[str, int]
 _CODE = ("schemas", "infra", "streams")
@@ -196,22 +196,6 @@ def _within(name: str, folder: Traversable) -> Iterator[tuple[str, bytes]]:
             yield from _within(path, item)
         elif item.name.endswith((".py", ".avsc", ".txt", ".csv")):
             yield path, item.read_bytes()
-
-
-@contextmanager
-def connected(database: str) -> "Iterator[psycopg.Connection]":
-    """A connection whose statements are each a transaction.
-
-    Raises:
-        ServiceUnavailable: the database does not answer, or has not our tables.
-    """
-    try:
-        with psycopg.connect(database, autocommit=True, connect_timeout=10) as connection:
-            yield connection
-    except psycopg.OperationalError as error:
-        raise ServiceUnavailable(f"database: {str(error).strip()}; is it running (`moodtape up`)?") from error
-    except psycopg.errors.UndefinedTable:
-        raise UserError("the database lacks our tables: run `moodtape migrate`") from None
 
 
 def _listed(offsets: Mapping[Place, int]) -> Jsonb:

@@ -8,9 +8,9 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from infra.database import connected
 from infra.endpoints import Endpoints
 from infra.offsets import committed_offsets, log_ends, read_to_end
-from infra.replays import connected
 from infra.settings import Settings
 from schemas.clocks import CLOCK_HEADER
 from schemas.replays import LIVE

@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from infra.clock import to_rfc3339
+from infra.database import connected
 from infra.endpoints import find_endpoints
 from infra.errors import UserError
 from infra.log import configure_logging
 from infra.migrate import require_schema
-from infra.replays import Plan, all_plans, connected, require_plan
+from infra.replays import Plan, all_plans, require_plan
 from infra.topics import require_topics
 
 from ..options import Invocation, common

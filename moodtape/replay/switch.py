@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import psycopg
 
+from infra.database import connected
 from infra.endpoints import Endpoints
 from infra.errors import TransientError, UserError
 from infra.offsets import committed_offsets
-from infra.replays import Plan, connected, require_plan
+from infra.replays import Plan, require_plan
 from schemas.replays import LIVE
 from sinks.latest import GROUP, TOPICS, Entry, LatestStore
 from sinks.newest import newest_entries

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import hypothesis
 import psycopg
 import pytest
 import redis
@@ -28,6 +29,11 @@ _SERVERS = ("MOODTAPE_KAFKA_BOOTSTRAP", "MOODTAPE_DATABASE_URL", "MOODTAPE_REDIS
 _KEPT = (*_SERVERS, "MOODTAPE_SHARED", "MOODTAPE_CACHE_DIR", "MOODTAPE_JAVA")
 _ROOT = Path(__file__).resolve().parent.parent
 _WAIT_SECONDS = 30.0
+
+
+# No test is about time: on a busy machine an example may take as long as it needs.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -76,7 +76,7 @@ def test_auto_finds_the_onnx_model_of_a_folder(folder: Path, onnx: OnnxScorer) -
     assert score.model_version.endswith("-onnx")
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.permutations(TEXTS))
 def test_a_score_does_not_depend_on_what_is_scored_beside_it(onnx: OnnxScorer, order: list[str]) -> None:
     """In any order, and with others at the same time in other threads, a text has bit-equal scores."""

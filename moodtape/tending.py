@@ -1,10 +1,13 @@
 """Starts the embedded servers of a data folder again when they die, beside the loop that tends the processes."""
 
+import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-from infra.endpoints import SERVERS, external_urls
+from infra.endpoints import KAFKA, SERVERS, external_urls
 from infra.errors import MoodtapeError
 from infra.ledger import Ledger
 from infra.log import get_logger
@@ -15,6 +18,15 @@ _log = get_logger(__name__)
 LOOK_SECONDS = 1.0
 FIRST_DELAY_SECONDS = 1.0
 MOST_DELAY_SECONDS = 10.0
+RESERVE_BYTES = 64 << 20
+_KILL_SECONDS = 5.0
+
+
+def free_bytes(folder: Path) -> int:
+    """Room on the disk of a folder; of the nearest above it, where it is not there."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
 
 
 class ServerTender:
@@ -23,9 +35,14 @@ class ServerTender:
     A server that ``moodtape down`` stopped is left alone: the ledger holds no process of it. External servers are
     somebody else's.
 
+    The broker is killed before its disk is full, and started when there is room again. Kafka writes its indexes through
+    memory: a page for which there is no room fails the append after the records were written, the next append takes
+    the same offsets, and at its next start it throws the whole segment away. A broker that is killed loses nothing.
+
     Args:
         start: brings up what does not run, or raises a ``MoodtapeError``.
         monotonic: seconds.
+        free: bytes that are free on the disk of a folder.
     """
 
     def __init__(
@@ -33,17 +50,22 @@ class ServerTender:
         settings: Settings,
         start: Callable[[Settings], object] = start_services,
         monotonic: Callable[[], float] = time.monotonic,
+        free: Callable[[Path], int] = free_bytes,
     ) -> None:
         self._settings = settings
         self._start = start
         self._monotonic = monotonic
+        self._free = free
+        self._short = False
         self._ours = [name for name in SERVERS if name not in external_urls(settings)]
         self._thread: threading.Thread | None = None
         self._due = 0.0
         self._delay = FIRST_DELAY_SECONDS
 
     def look(self) -> None:
-        """Called often; does something once a second."""
+        """Called often; has an eye on the room each time, and looks who died once a second."""
+        if KAFKA in self._ours and self._lacks_room():
+            return
         if not self._ours or self._monotonic() < self._due or (self._thread is not None and self._thread.is_alive()):
             return
         self._due = self._monotonic() + LOOK_SECONDS
@@ -52,6 +74,24 @@ class ServerTender:
             _log.warning("servers died, starting them again", servers=dead)
             self._thread = threading.Thread(target=self._bring_back, name="servers", daemon=True)
             self._thread.start()
+
+    def _lacks_room(self) -> bool:
+        """Whether nothing is to be started for want of room; the broker does not outlive the answer."""
+        entry = Ledger.load(self._settings.data_dir).entries.get(KAFKA)
+        process = None if entry is None else entry.process
+        if process is None:
+            return False
+        room, before = self._free(self._settings.data_dir / KAFKA), self._short
+        self._short = room < RESERVE_BYTES * (2 if before else 1)
+        if self._short and process.alive():
+            process.stop(signal.SIGKILL, _KILL_SECONDS)
+        if self._short and not before:
+            _log.error(
+                "the broker is stopped: its disk is nearly full", free_bytes=room, needed_bytes=2 * RESERVE_BYTES
+            )
+        elif before and not self._short:
+            _log.info("there is room again", free_bytes=room)
+        return self._short
 
     def wait(self, seconds: float) -> None:
         """Let a start that is under way finish, so that a stop afterwards finds what it started."""

@@ -100,8 +100,11 @@ class KafkaLog:
         It is asked by a client of its own; one that does not answer has forgotten nobody.
         """
         admin = admin_client(self._bootstrap)  # held: without it nothing answers any more
-        asked = admin.describe_consumer_groups([self._group], request_timeout=_ANSWER_SECONDS)
         try:
+            # A coordinator that is away while it is asked ends the whole process (librdkafka issue 4605): only one of
+            # which a broker has just told is asked.
+            admin.list_topics(timeout=_ANSWER_SECONDS)
+            asked = admin.describe_consumer_groups([self._group], request_timeout=_ANSWER_SECONDS)
             return asked[self._group].result(2 * _ANSWER_SECONDS).state in _COMPLETE
         except (KafkaException, TimeoutError):
             return False

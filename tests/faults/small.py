@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,12 +40,13 @@ class SmallDisk:
         folder.chmod(stat.st_mode & 0o777)
         return cls(mounts)
 
-    def fill(self) -> None:
-        """Leave no room."""
+    def fill(self, pause: float = 0.0) -> None:
+        """Leave no room; ``pause`` is how many seconds pass between two megabytes."""
         with self._ballast.open("wb", buffering=0) as file:
             try:
                 while True:
                     file.write(bytes(1 << 20))
+                    time.sleep(pause)
             except OSError:
                 pass
             try:

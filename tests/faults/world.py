@@ -52,9 +52,12 @@ class Setting(Enum):
     PROXIED = "servers that the test kills and brings back, behind a proxy"
     OWN = "servers that the supervisor looks after itself"
     UNFED = "as OWN, with whatever its topics hold already and nothing more"
-    SMALL_BROKER = "as PROXIED, the broker's data on a small disk"
+    SMALL_BROKER = "as OWN, the broker's data on a small disk"
     SMALL_DATABASE = "as PROXIED, the database's data on a small disk"
     SMALL_STATE = "as PROXIED, everything else of the data folder on a small disk"
+
+
+_UNPROXIED = (Setting.OWN, Setting.UNFED, Setting.SMALL_BROKER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ class World:
 
     def _start(self) -> None:
         self.orders.mkdir(parents=True)
-        ports = {} if self.setting in (Setting.OWN, Setting.UNFED) else self._choose_ports()
+        ports = {} if self.setting in _UNPROXIED else self._choose_ports()
         self.endpoints = start_services(self.settings)
         create_topics(self.endpoints.kafka, self.settings)
         migrate(self.endpoints.database)

@@ -12,7 +12,8 @@ from infra.errors import ServiceUnavailable
 from infra.ledger import Ledger
 from infra.processes import ProcessId
 from infra.settings import Settings
-from moodtape.tending import ServerTender
+from moodtape.tending import RESERVE_BYTES, ServerTender
+from tests.helpers.waiting import wait_for
 
 WAIT_SECONDS = 30.0
 
@@ -64,3 +65,24 @@ def test_a_start_that_fails_is_tried_again_less_and_less_often(tmp_path: Path, g
     pauses = [round(b - a) for a, b in pairwise(starts)]
     assert pauses[:5] == [1, 2, 4, 8, 10]
     assert set(pauses[4:]) == {10}
+
+
+def test_the_broker_does_not_meet_a_full_disk(tmp_path: Path) -> None:
+    """It is killed while there is little room left, and nothing is started until there is enough."""
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    room, starts = [RESERVE_BYTES], []
+    settings = folder_of(tmp_path, kafka=ProcessId.of(child.pid))
+    tender = ServerTender(settings, lambda _: starts.append(room[0]), free=lambda _: room[0])
+    try:
+        tender.look()
+        assert tender.dead() == []
+        for room[0] in (RESERVE_BYTES - 1, RESERVE_BYTES, 2 * RESERVE_BYTES - 1):
+            tender.look()
+            assert tender.dead() == ["kafka"]
+        assert starts == []
+        room[0] = 2 * RESERVE_BYTES
+        wait_for(lambda: tender.look() or starts, "it is started")
+    finally:
+        child.kill()
+        child.communicate()
+        tender.wait(WAIT_SECONDS)

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Self
 from fastapi import Path
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from infra.clock import from_rfc3339, to_datetime
+from infra.clock import EARLIEST, LATEST, from_rfc3339, to_datetime
 from infra.grid import Grid
+from infra.instruments import LONGEST_SYMBOL, SYMBOL_MARKS
 
 from .paging import DEFAULT_LIMIT, MAX_LIMIT, Cursors
 
-_OLDEST, _NEWEST = from_rfc3339("1900-01-01T00:00:00Z"), from_rfc3339("2200-01-01T00:00:00Z")
 _NAMES = re.compile(r"[a-z0-9_]{1,32}(,[a-z0-9_]{1,32}){0,31}")
 
 INDICATORS = (
@@ -48,16 +48,16 @@ def _moment(value: Any) -> Any:
         micros = from_rfc3339(value)
     except ValueError:
         raise ValueError("must be an RFC 3339 time such as 2022-03-01T14:30:00Z, with Z or an offset") from None
-    if not _OLDEST <= micros <= _NEWEST:
+    if not EARLIEST <= micros <= LATEST:
         raise ValueError("must be in the years 1900 to 2199")
     return micros
 
 
 Moment = Annotated[int, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
-NOTATION = r"^[A-Za-z0-9.^=&_-]+$"
+NOTATION = f"^[A-Za-z0-9{SYMBOL_MARKS}]+$"
 Symbol = Annotated[
     str,
-    Path(min_length=1, max_length=32, pattern=NOTATION, description="Yahoo's notation, any case."),
+    Path(min_length=1, max_length=LONGEST_SYMBOL, pattern=NOTATION, description="Yahoo's notation, any case."),
 ]
 AsOf = Annotated[
     Moment | None, Field(default=None, description="Answer with what was known then: known_time <= as_of.")
@@ -196,7 +196,7 @@ class PatternsQuery(CurrentQuery):
 class PredictionsQuery(CurrentQuery):
     """Which instrument."""
 
-    symbol: str = Field(min_length=1, max_length=32, pattern=NOTATION)
+    symbol: str = Field(min_length=1, max_length=LONGEST_SYMBOL, pattern=NOTATION)
 
 
 class OverviewQuery(Query):

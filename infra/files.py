@@ -1,7 +1,8 @@
-"""Files that are replaced whole: a reader sees the old content or the new, never half of one."""
+"""Files that are replaced whole, so that a reader never sees half of one; their digests, and the room for them."""
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 _OWNER_ONLY, _AS_UMASK_SAYS = 0o600, 0o666
@@ -17,6 +18,16 @@ def write_whole(path: Path, text: str, *, private: bool = False) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
+
+
+def nearest(folder: Path) -> Path:
+    """The folder itself, or the nearest one above that exists."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
+def free_bytes(folder: Path) -> int:
+    """Room on the disk of a folder, which need not be there yet."""
+    return shutil.disk_usage(nearest(folder)).free
 
 
 def sha256_of(path: Path) -> str:

@@ -17,7 +17,17 @@ from .instrument_topic import loaded_instruments
 from .names import names_of, normal_name
 from .shipped import shipped_instruments
 
-__all__ = ["InstrumentTable", "load_instruments", "shipped_instruments", "shipped_table"]
+__all__ = [
+    "LONGEST_SYMBOL",
+    "SYMBOL_MARKS",
+    "InstrumentTable",
+    "load_instruments",
+    "shipped_instruments",
+    "shipped_table",
+]
+
+LONGEST_SYMBOL, SYMBOL_MARKS = 32, ".^=&_-"
+"""Of Yahoo's notation: most characters, and those beside letters and figures, as between brackets of an expression."""
 
 _NEVER = 1 << 62
 _NICKNAME = re.compile(r"[a-z]{2,5}")

@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Literal
 
 from infra.endpoints import Endpoints, external_urls, find_endpoints
 from infra.errors import MoodtapeError, ServiceUnavailable, UserError
+from infra.files import free_bytes, nearest
 from infra.listening import listen, require_key_or_loopback
 from infra.migrate import require_schema
 from infra.services import services_status
@@ -80,23 +80,18 @@ def _wheel(module: str, setting: str) -> Finding:
 
 
 def _folder(folder: Path) -> Finding:
-    there = _nearest(folder)
+    there = nearest(folder)
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         return Finding("data folder", "broken", f"{there} cannot be written: choose another with --data-dir")
     return Finding("data folder", "ok", str(folder) + ("" if folder.exists() else " (will be made)"))
 
 
 def _disk(folder: Path) -> Finding:
-    free = shutil.disk_usage(_nearest(folder)).free
+    free = free_bytes(folder)
     if free < LEAST_FREE_BYTES:
         text = f"{free / 1e9:.1f} GB free, {LEAST_FREE_BYTES / 1e9:.1f} are needed: make room, or give --data-dir"
         return Finding("disk", "broken", text)
     return Finding("disk", "ok", f"{free / 1e9:.1f} GB free")
-
-
-def _nearest(folder: Path) -> Path:
-    """The folder itself, or the nearest one above that exists."""
-    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def _server(settings: Settings, name: str, status: dict[str, Any]) -> Finding:

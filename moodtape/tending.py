@@ -1,6 +1,5 @@
 """Starts the embedded servers of a data folder again when they die, beside the loop that tends the processes."""
 
-import shutil
 import signal
 import threading
 import time
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from infra.endpoints import KAFKA, SERVERS, external_urls
 from infra.errors import MoodtapeError
+from infra.files import free_bytes
 from infra.ledger import Ledger
 from infra.log import get_logger
 from infra.services import start_services
@@ -20,13 +20,6 @@ FIRST_DELAY_SECONDS = 1.0
 MOST_DELAY_SECONDS = 10.0
 RESERVE_BYTES = 64 << 20
 _KILL_SECONDS = 5.0
-
-
-def free_bytes(folder: Path) -> int:
-    """Room on the disk of a folder; of the nearest above it, where it is not there."""
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
 
 
 class ServerTender:
@@ -77,21 +70,23 @@ class ServerTender:
 
     def _lacks_room(self) -> bool:
         """Whether nothing is to be started for want of room; the broker does not outlive the answer."""
-        entry = Ledger.load(self._settings.data_dir).entries.get(KAFKA)
-        process = None if entry is None else entry.process
-        if process is None:
-            return False
         room, before = self._free(self._settings.data_dir / KAFKA), self._short
-        self._short = room < RESERVE_BYTES * (2 if before else 1)
-        if self._short and process.alive():
-            process.stop(signal.SIGKILL, _KILL_SECONDS)
-        if self._short and not before:
+        if room >= RESERVE_BYTES * (2 if before else 1):
+            self._short = False
+            if before:
+                _log.info("there is room again", free_bytes=room)
+            return False
+        entry = Ledger.load(self._settings.data_dir).entries.get(KAFKA)
+        if entry is None or entry.process is None:
+            return False
+        if entry.running():
+            entry.process.stop(signal.SIGKILL, _KILL_SECONDS)
+        self._short = True
+        if not before:
             _log.error(
                 "the broker is stopped: its disk is nearly full", free_bytes=room, needed_bytes=2 * RESERVE_BYTES
             )
-        elif before and not self._short:
-            _log.info("there is room again", free_bytes=room)
-        return self._short
+        return True
 
     def wait(self, seconds: float) -> None:
         """Let a start that is under way finish, so that a stop afterwards finds what it started."""

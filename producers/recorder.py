@@ -108,15 +108,14 @@ class RecordingWriter:
 
     Args:
         folder: is made; files of the same names are replaced.
-        name: of the recording; the folder's where None.
 
     Raises:
-        UserError: the name can be none.
+        UserError: a recording cannot be named as the folder is.
     """
 
-    def __init__(self, folder: Path, name: str | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._name = folder.resolve().name if name is None else name
+        self._name = folder.resolve().name
         if not may_be_name(self._name):
             raise UserError(
                 f"{folder}: a recording is named as its folder, and a name has 1 to {MAX_NAME} characters, none of "
@@ -160,16 +159,6 @@ class RecordingWriter:
             manifest["log"] = msgspec.to_builtins(log)
         # Written last: a folder without it is no recording, so one that was cut off is never taken for whole.
         (self._folder / "recording.json").write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
-
-
-def write_recording(
-    folder: Path, facts: Iterable[RawQuote | RawPost], name: str | None = None, log: Log | None = None
-) -> None:
-    """Write facts as a recording: :class:`RecordingWriter` with all of them at hand."""
-    recording = RecordingWriter(folder, name)
-    for fact in facts:
-        recording.add(fact)
-    recording.finish(log)
 
 
 def _write(path: Path, lines: Iterable[bytes]) -> str:

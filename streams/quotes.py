@@ -14,6 +14,7 @@ import msgspec
 from infra.clock import EARLIEST, LATEST, MICROS
 from infra.errors import PoisonError
 from infra.grid import Grid
+from infra.instruments import LONGEST_SYMBOL, SYMBOL_MARKS
 from schemas.quick import tuple_maker
 from schemas.records import RawQuote, SourceBar
 from schemas.topics import QUOTES
@@ -24,7 +25,7 @@ from .schedule import Schedule
 from .stage import Emit, Fold
 
 AHEAD = 300 * MICROS
-SYMBOL = re.compile(r"[A-Z0-9.^=&_-]{1,32}")
+SYMBOL = re.compile(f"[A-Z0-9{SYMBOL_MARKS}]{{1,{LONGEST_SYMBOL}}}")
 _emit = tuple_maker(Emit)
 
 

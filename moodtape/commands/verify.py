@@ -17,7 +17,7 @@ from moodtape.verify.watching import watch as keep_watching
 
 from .produce import parse_moment
 
-MOST_SECONDS = 86_400
+_SECONDS = Number(0, 86_400)
 
 
 @click.command()
@@ -25,17 +25,13 @@ MOST_SECONDS = 86_400
     "--wait",
     default=15.0,
     show_default=True,
-    type=Number(0, MOST_SECONDS),
+    type=_SECONDS,
     help="Seconds to wait for stages and sinks that are behind.",
 )
 @click.option("--as-of", metavar="TIME", help="Judge what readers of a moment saw: only what was known by then.")
 @click.option("--watch", is_flag=True, help="Again and again, while data flows, until Ctrl-C or SIGTERM.")
 @click.option(
-    "--interval",
-    default=30.0,
-    show_default=True,
-    type=Number(0, MOST_SECONDS),
-    help="Seconds between two passes of --watch.",
+    "--interval", default=30.0, show_default=True, type=_SECONDS, help="Seconds between two passes of --watch."
 )
 @click.option("--passes", type=click.IntRange(1), help="How many passes of --watch [default: no end].")
 @common

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from schemas.deadletters import NotADeadLetter, parse_dead_letter
-from schemas.topics import dead_letter_topic
+from schemas.topics import dead_letter_topic, holds_texts
 
 from .account import Edge
 from .reading import Span, TopicReader, require
@@ -75,7 +75,7 @@ def letter_columns(span: Span, message: Any) -> Mapping[str, Any]:
     headers = message.headers()
     value = message.value()
     # The texts of posts are not for the database.
-    kept = None if span.topic.startswith("raw.posts.v1.") else value
+    kept = None if holds_texts(span.topic) else value
     bytes_ = {"key": message.key(), "value": kept, "value_sha256": hashlib.sha256(value or b"").digest()}
     try:
         letter = parse_dead_letter(headers)

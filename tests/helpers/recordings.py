@@ -3,12 +3,14 @@
 import gzip
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
+from producers.archive import Log
 from producers.lines import write_line
+from producers.recorder import RecordingWriter
 from schemas.records import RawPost, RawQuote
 
 START = 1_735_689_600_000_000
@@ -87,3 +89,11 @@ def read_log(bootstrap: str, *topics: str, partitions: int = 12) -> list[Message
             ended += 1
     consumer.close()
     return sorted(found, key=lambda m: (m.topic(), m.partition(), m.offset()))
+
+
+def write_recording(folder: Path, facts: Iterable[RawQuote | RawPost], log: Log | None = None) -> None:
+    """Write facts as the recorder does; ``log`` is of the archive that stands in the folder already."""
+    recording = RecordingWriter(folder)
+    for fact in facts:
+        recording.add(fact)
+    recording.finish(log)

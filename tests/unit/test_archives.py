@@ -9,10 +9,9 @@ import pytest
 from infra.errors import UserError
 from moodtape.replay.archives import archived, joined, open_archives, reaches, require_whole
 from producers.archive import LOG_FILE, Logged, LogWriter, read_log
-from producers.recorder import write_recording
 from producers.recording import RecordingSource
 from schemas.topics import RAW_POSTS, RAW_QUOTES
-from tests.helpers.recordings import posts, quotes
+from tests.helpers.recordings import posts, quotes, write_recording
 
 PLACES = ((RAW_QUOTES, 0), (RAW_POSTS, 0))
 

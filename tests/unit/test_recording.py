@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.errors import UserError
-from producers.recorder import record_topics, write_recording
+from producers.recorder import record_topics
 from producers.recording import RecordingSource
 from producers.source import End, Event, Fact, Mark, Unreadable
-from tests.helpers.recordings import START, lines_of, posts, quotes, write_folder
+from tests.helpers.recordings import START, lines_of, posts, quotes, write_folder, write_recording
 
 
 def everything(folder: Path, position: str | None = None) -> list[Event]:

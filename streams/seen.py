@@ -9,13 +9,13 @@ import msgspec
 from infra.clock import to_rfc3339
 from schemas.clocks import Blind, Clock
 
-SLICE = 60_000_000
+SLICE = 600_000_000
 KEEP = 30 * 86_400_000_000
-SLICE_POSTS = 4000
+PART_POSTS = 500
 SHOWN = 10
 
 Place = tuple[int, int]
-"""(minute of event time, part of it): a snapshot writes whole parts, so they must stay small."""
+"""(slice of event time, part of it): a snapshot writes whole parts, so they must stay small."""
 
 
 class Seen(NamedTuple):
@@ -27,75 +27,105 @@ class Seen(NamedTuple):
     symbols: tuple[str, ...]
 
 
-_entries = msgspec.msgpack.Decoder(dict[str, tuple[int, bytes, int, tuple[str, ...]]])
+class _Kept(NamedTuple):
+    seen: Seen
+    part: int
+
+    @property
+    def place(self) -> Place:
+        return self.seen.time // SLICE, self.part
+
+
+_entries = msgspec.msgpack.Decoder(dict[str, Seen])
 _noted = msgspec.msgpack.Decoder(tuple[list[str], list[tuple[str, int, int]]])
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(_Kept).decode
 
 
 class SeenPosts:
-    """Posts by key, in slices of a minute of event time and at most 4,000 posts."""
+    """Posts by key, in slices of ten minutes of event time and parts of at most 500 posts.
+
+    A month of posts is the largest thing that any fold keeps, so each is one packed string of bytes: half the room of
+    the tuples in it, and nothing that the garbage collector walks through.
+    """
 
     def __init__(self) -> None:
-        self._places: dict[str, Place] = {}
-        self._slices: dict[Place, dict[str, Seen]] = {}
+        self._posts: dict[str, bytes] = {}
+        self._parts: dict[Place, list[str]] = {}
+        """Keys by place, those that moved on to a later place included."""
+        self._full: dict[int, int] = {}
+        """How many parts of a slice are full, where any is."""
         self._oldest: list[Place] = []
         self._changed: dict[Place, None] = {}
 
     def get(self, key: str) -> Seen | None:
         """The highest revision of a post, None where it was not seen in 30 days."""
-        place = self._places.get(key)
-        return None if place is None else self._slices[place][key]
+        kept = self._posts.get(key)
+        return None if kept is None else _unpack(kept).seen
 
     def put(self, key: str, seen: Seen) -> None:
-        """Remember a revision in the place of the last."""
-        old = self._places.get(key)
-        if old is None or old[0] != seen.time // SLICE:
+        """Remember a revision in the place of the last, whose time is not after its own."""
+        kept, number = self._posts.get(key), seen.time // SLICE
+        old = None if kept is None else _unpack(kept).place
+        if old is not None and old[0] == number:
+            place = old
+        else:
             if old is not None:
-                del self._slices[old][key]
                 self._changed[old] = None
-            old = self._places[key] = self._free_place(seen.time // SLICE)
-        self._slices[old][key] = seen
-        self._changed[old] = None
+            place = self._free_place(number)
+            self._parts[place].append(key)
+        self._posts[key] = _pack(_Kept(seen, place[1]))
+        self._changed[place] = None
 
-    def _free_place(self, minute: int) -> Place:
-        part = 0
-        while len(self._slices.get((minute, part), ())) >= SLICE_POSTS:
+    def _free_place(self, number: int) -> Place:
+        part = self._full.get(number, 0)
+        while len(self._parts.get((number, part), ())) >= PART_POSTS:
             part += 1
-        place = (minute, part)
-        if place not in self._slices:
+            self._full[number] = part
+        place = (number, part)
+        if place not in self._parts:
             self._open(place)
         return place
 
     def _open(self, place: Place) -> None:
-        self._slices[place] = {}
+        self._parts[place] = []
         heappush(self._oldest, place)
+
+    def _inside(self, place: Place) -> Iterator[tuple[str, Seen]]:
+        for key in self._parts[place]:
+            kept = self._posts.get(key)
+            if kept is not None and (found := _unpack(kept)).place == place:
+                yield key, found.seen
 
     def forget(self, watermark: int) -> None:
         """Drop the slices that ended 30 days before the watermark."""
         while self._oldest and (self._oldest[0][0] + 1) * SLICE <= watermark - KEEP:
             place = heappop(self._oldest)
-            for key in self._slices.pop(place):
-                del self._places[key]
+            for key, _ in list(self._inside(place)):
+                del self._posts[key]
+            del self._parts[place]
+            self._full.pop(place[0], None)
             self._changed[place] = None
 
     def dump(self) -> Iterator[tuple[str, bytes | None]]:
-        """The slices that changed since the last dump."""
+        """The parts that changed since the last dump."""
         changed, self._changed = self._changed, {}
         for place in changed:
-            entries = self._slices.get(place)
-            yield f"{place[0]}.{place[1]}", None if entries is None else msgspec.msgpack.encode(entries)
+            yield f"{place[0]}.{place[1]}", _pack(dict(self._inside(place))) if place in self._parts else None
 
     def load(self, key: str, value: bytes) -> None:
-        """Take one slice back."""
-        minute, _, part = key.partition(".")
-        place = (int(minute), int(part))
+        """Take one part back."""
+        number, _, part = key.partition(".")
+        place = (int(number), int(part))
         self._open(place)
-        for post, entry in _entries.decode(value).items():
-            self._slices[place][post] = Seen(*entry)
-            self._places[post] = place
+        for post, seen in _entries.decode(value).items():
+            self._parts[place].append(post)
+            self._posts[post] = _pack(_Kept(seen, place[1]))
 
     def describe(self, symbol: str) -> dict[str, Any]:
         """For people: how many posts name a symbol, and the newest; empty where none does."""
-        named = [(s.time, key, s) for part in self._slices.values() for key, s in part.items() if symbol in s.symbols]
+        every = ((key, _unpack(kept).seen) for key, kept in self._posts.items())
+        named = [(seen.time, key, seen) for key, seen in every if symbol in seen.symbols]
         newest = sorted(named)[-SHOWN:][::-1]
         return {"posts": len(named), "newest": [_told(key, post) for _, key, post in newest]} if named else {}
 

@@ -1,7 +1,8 @@
 """From the snapshots of one version to those of the next: see :mod:`streams.engine.snapshots`."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import msgspec
 
@@ -13,6 +14,7 @@ Upgrade = Callable[[str, Entries], Entries]
 
 _COVERAGE = "fold:coverage|0|0|"
 _KNOWN_AT = 7  # place of ``known`` among the indicators' values
+_SLICE_MINUTES, _PART_POSTS = 10, 500  # of seen posts, in version 5
 
 
 class SnapshotVersionError(FatalError):
@@ -75,5 +77,27 @@ def from_3(stage: str, entries: Entries) -> Entries:
     return {**entries, _COVERAGE: msgspec.msgpack.encode([dict.fromkeys(heard, 0), blind, {}])}
 
 
-UPGRADES: dict[int, Upgrade] = {2: from_2, 3: from_3}
+def from_4(stage: str, entries: Entries) -> Entries:
+    """Seen posts are in parts of ten minutes; they were in parts of one."""
+    if stage != "posts":
+        return entries
+    found, slices = dict(entries), defaultdict[int, dict[str, Any]](dict)
+    for minute, part in sorted(_minutes(entries)):
+        posts = msgspec.msgpack.decode(found.pop(f"fold:{minute}.{part}"))
+        slices[minute // _SLICE_MINUTES].update(posts)
+    for number, posts in slices.items():
+        rows = list(posts.items())
+        for part, at in enumerate(range(0, len(rows), _PART_POSTS)):
+            found[f"fold:{number}.{part}"] = msgspec.msgpack.encode(dict(rows[at : at + _PART_POSTS]))
+    return found
+
+
+def _minutes(entries: Entries) -> Iterator[tuple[int, int]]:
+    for key in entries:
+        minute, dot, part = key.removeprefix("fold:").partition(".")
+        if dot:
+            yield int(minute), int(part)
+
+
+UPGRADES: dict[int, Upgrade] = {2: from_2, 3: from_3, 4: from_4}
 """Version -> the step from it to the next."""

@@ -18,7 +18,7 @@ import msgspec
 
 from streams.upgrades import UPGRADES, Entries, SnapshotVersionError
 
-VERSION = 4
+VERSION = 5
 CURSOR = "cursor"
 FOLD = "fold:"
 

@@ -170,7 +170,7 @@ undisturbed pipeline makes of the same log. `docs/faults.md` says what the colum
 Growth is the slope within the lives of a process (its first three minutes left out), one for all its lives; over fewer
 than {least:g} warm minutes it is not judged. More than {megabytes:g} MB or {files:g} files an hour are a failure. Event
 time runs {speed:g} times as fast as the clock, and what is remembered for long has not filled by the end:
-`stream-posts` knows every post of 30 days, which here takes hours and some 650 bytes a post.
+`stream-posts` knows every post of 30 days, which here takes hours and some 250 bytes a post.
 
 {text}
 """

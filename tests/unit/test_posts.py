@@ -19,7 +19,7 @@ from schemas.topics import MENTIONS, POSTS, RAW_POSTS
 from streams.matching import Matcher
 from streams.posts import SCORED_CHARACTERS, PostsFold
 from streams.scoring.lexicon import LexiconScorer
-from streams.seen import SLICE_POSTS
+from streams.seen import PART_POSTS, SLICE
 from streams.stage import Emit
 
 SECOND = 1_000_000
@@ -267,12 +267,12 @@ def test_lateness_is_judged_against_the_watermark() -> None:
 
 
 def test_posts_are_remembered_for_thirty_days_of_event_time() -> None:
-    """A duplicate is one until the watermark is 30 days (and the rest of its minute) past it."""
+    """A duplicate is one until the watermark is 30 days (and the rest of its ten minutes) past it."""
     fold = PostsFold(MATCHER)
     feed(fold, post())
     fold.advance(BEGIN + 30 * DAY)
     assert feed(fold, post()) == []
-    fold.advance(BEGIN + 30 * DAY + 60 * SECOND)
+    fold.advance(BEGIN + 30 * DAY + SLICE)
     assert feed(fold, post())
 
 
@@ -287,14 +287,30 @@ def test_forgotten_slices_are_deleted_from_the_snapshot() -> None:
     assert list(fold.dump()) == [(key, None)]
 
 
-def test_snapshots_stay_small_and_write_only_what_changed() -> None:
-    """A burst in one minute is split in parts; one more post writes one part."""
+def test_a_later_revision_moves_a_post_to_a_later_slice() -> None:
+    """It is remembered from its latest time on: the slice it came from takes nothing of it along."""
     fold = PostsFold(MATCHER)
-    for number in range(SLICE_POSTS + 10):
+    feed(fold, post())
+    feed(fold, post("tesla was up", at=BEGIN + HOUR, ingest_time=BEGIN + HOUR, revision=1))
+    restored = PostsFold(MATCHER)
+    for key, value in fold.dump():
+        assert value is not None
+        restored.load(key, value)
+    for each in (fold, restored):
+        each.advance(BEGIN + 30 * DAY + SLICE)
+        assert feed(each, post()) == []
+        each.advance(BEGIN + 30 * DAY + HOUR + SLICE)
+        assert feed(each, post())
+
+
+def test_snapshots_stay_small_and_write_only_what_changed() -> None:
+    """A burst in ten minutes is split in parts; one more post writes one part."""
+    fold = PostsFold(MATCHER)
+    for number in range(2 * PART_POSTS + 10):
         fold.fact(RAW_POSTS, post("tesla", str(number)), None, {})
     sizes = [len(value or b"") for _, value in fold.dump()]
-    assert len(sizes) == 2
-    assert max(sizes) < 500_000
+    assert len(sizes) == 3
+    assert max(sizes) < 100_000
     fold.fact(RAW_POSTS, post("tesla", "one more"), None, {})
     assert len(list(fold.dump())) == 1
 

@@ -17,6 +17,7 @@ from schemas.records import Bar, Indicators, Mention, Quote, RawQuote, Record, S
 from schemas.topics import BARS, QUOTES, RAW_QUOTES, SENTIMENT, TOPICS
 from streams import topology
 from streams.engine.core import Entry, Output, PartitionCore
+from streams.engine.snapshots import read_snapshot
 from streams.seen import Seen, SeenPosts
 from streams.stage import Stage
 from streams.upgrades import UPGRADES, SnapshotVersionError
@@ -150,13 +151,37 @@ def test_an_upgrade_is_written_with_the_next_snapshot(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    ("version", "says"), [(1, "version 1 of quotes: no way leads from it to 4"), (9, "version 9 of quotes is newer")]
+    ("version", "says"), [(1, "version 1 of quotes: no way leads from it to 5"), (9, "version 9 of quotes is newer")]
 )
 def test_a_version_without_a_way_is_refused(version: int, says: str) -> None:
     """A snapshot that cannot be brought to this version ends the worker, with a sentence that names both."""
     core = core_of(stages()["quotes"])
     with pytest.raises(SnapshotVersionError, match=says):
         core.load({"cursor": msgspec.msgpack.encode([version, {}, [None, None, []]])})
+
+
+def test_posts_that_version_4_knew_are_known() -> None:
+    """Version 4 kept posts by the minute: all are in parts of ten minutes afterwards, and the old entries are gone."""
+    old: dict[str, bytes] = {
+        "cursor": msgspec.msgpack.encode([4, {}, [None, None, []]]),
+        "fold:notes": msgspec.msgpack.encode([["x"], []]),
+    }
+    posts = {}
+    for number in range(1100):
+        minute, part = START // MINUTE + number % 11, number // 600
+        seen = (number % 3, b"digest", minute * MINUTE + number, ("TSLA",))
+        posts[f"x:{number}"] = Seen(*seen)
+        entry = msgspec.msgpack.decode(old.get(f"fold:{minute}.{part}", b"\x80"))
+        old[f"fold:{minute}.{part}"] = msgspec.msgpack.encode({**entry, f"x:{number}": seen})
+    snapshot = read_snapshot("posts", old)
+    assert snapshot is not None
+    known = SeenPosts()
+    for key, value in snapshot.fold.items():
+        if key != "notes":
+            known.load(key, value)
+    assert {key: known.get(key) for key in posts} == posts
+    assert [snapshot.rewritten[key] for key in old if "." in key] == [None] * 22
+    assert len(snapshot.fold) == 1 + 2 + 1
 
 
 def test_an_unclean_stop_of_version_2_is_refused_where_two_inputs_meet() -> None:

@@ -1,6 +1,5 @@
 """One machine's whole pipeline under one supervisor: what ``run`` and ``demo`` share."""
 
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +11,7 @@ from infra.kafka import plain_producer
 from infra.migrate import migrate
 from infra.services import start_services, stop_services
 from infra.settings import Settings
+from infra.stopping import on_stop
 from infra.topics import create_topics
 from producers.ticks import TICK_SECONDS, write_ticks
 
@@ -49,11 +49,9 @@ class Running:
 
 @contextmanager
 def running(settings: Settings, workers: int, producers: Sequence[Child], note: Note) -> Iterator[Running]:
-    """Start everything, and stop it in reverse order, servers last."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    supervisor = Supervisor(settings)
+    """Start everything, and stop it in reverse order, servers last; a second signal kills all but the servers."""
+    stop, supervisor = threading.Event(), Supervisor(settings)
+    on_stop(stop.set, within=None, last=supervisor.kill)
     supervisor.take_over()
     servers = ServerTender(settings)
     up_before = servers_are_up(settings)

@@ -153,6 +153,12 @@ class Supervisor:
                 process.wait()
         self._write()
 
+    def kill(self) -> None:
+        """SIGKILL to all."""
+        for child in self.children:
+            if child.process is not None and child.running:
+                child.process.kill()
+
     def _write(self) -> None:
         rows = [
             {

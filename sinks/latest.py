@@ -38,13 +38,14 @@ from infra.log import get_logger
 from infra.memory import settle
 from infra.metrics import Health, serve_health
 from infra.settings import Settings
+from infra.stopping import stop_on_signals
 from schemas.codec import DecodeError, codec_for, to_dict
 from schemas.replays import LIVE
 from schemas.topics import CORRELATIONS, QUOTES, SENTIMENT
 
 from .ledger import Bounds, Part
 from .log import Chunk, KafkaLog
-from .loop import SinkLoop, stop_on_signals, watch
+from .loop import SinkLoop, watch
 from .reading import is_clock
 from .retry import is_transient
 from .rows import TABLE_OF_TOPIC

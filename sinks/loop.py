@@ -4,7 +4,6 @@ The store decides where reading begins and whether a chunk may be stored. Whatev
 is dropped and the store is asked again, so the loop itself can neither lose a record nor store one twice.
 """
 
-import signal
 import threading
 from collections.abc import Mapping
 from random import Random
@@ -208,14 +207,6 @@ class SinkLoop:
         self._lag_at = self._now()
         for part, lag in self._log.lags().items():
             CONSUMER_LAG.labels(part.topic, str(part.partition)).set(lag)
-
-
-def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
 
 
 def watch(loop: SinkLoop, health: Health) -> None:

@@ -22,6 +22,7 @@ from infra.metrics import COMMIT_SECONDS, Health, serve_health
 from infra.migrate import check_schema
 from infra.replays import note_build
 from infra.settings import Settings
+from infra.stopping import stop_on_signals
 from schemas.replays import LIVE
 from schemas.topics import MENTIONS, POSTS
 
@@ -29,7 +30,7 @@ from .bisection import store_all_but_refused
 from .ledger import Bounds, Ledger, Part
 from .letters import GivenUp, Letters
 from .log import Chunk, KafkaLog, existing_topics
-from .loop import SinkLoop, stop_on_signals, watch
+from .loop import SinkLoop, watch
 from .reading import Batch, Reader, Row
 from .retry import is_refusal, is_transient
 from .rows import DEAD_LETTER_COLUMNS, Table, table_of

@@ -1,7 +1,5 @@
 """``moodtape produce SOURCE``: bring raw quotes and posts in."""
 
-import signal
-import threading
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from infra.errors import UserError
 from infra.kafka import plain_producer
 from infra.log import configure_logging
 from infra.metrics import Health, serve_health
+from infra.stopping import stop_on_signals
 from infra.topics import require_topics
 from producers.launch import run_recording, run_simulator
 from producers.runner import Produced
@@ -74,10 +73,7 @@ def simulator(
 def ticks(call: Invocation) -> None:
     """Keep append time moving in the raw topics until SIGTERM; `run` and `demo` do it themselves."""
     endpoints = _ready(call, "ticks")
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    tick_until(stop, plain_producer(endpoints.kafka))
+    tick_until(stop_on_signals(), plain_producer(endpoints.kafka))
 
 
 def parse_moment(option: str, text: str) -> int:

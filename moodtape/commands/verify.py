@@ -1,14 +1,13 @@
 """``moodtape verify``: account for every record between topics and tables."""
 
-import signal
 import sys
-import threading
 
 import click
 
 from infra.endpoints import Endpoints, find_endpoints
 from infra.errors import UserError
 from infra.migrate import require_schema
+from infra.stopping import stop_on_signals
 from moodtape.options import Invocation, Number, common
 from moodtape.verify.accounting import verify as draw_up
 from moodtape.verify.matching import FOREVER
@@ -62,9 +61,7 @@ def verify(call: Invocation, wait: float, as_of: str | None, watch: bool, interv
 
 def _watch(call: Invocation, endpoints: Endpoints, interval: float, passes: int | None) -> bool:
     """Whether no pass found anything."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_on_signals()
 
     def tell(one: Pass) -> None:
         call.show(one.to_json(), one.to_text())

@@ -1,7 +1,6 @@
 """Runs a replay: its own workers and sink beside the live flow, until every input that was planned is stored."""
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from infra.errors import FatalError, ServiceUnavailable, UserError
 from infra.failpoints import failpoint
 from infra.replays import Plan, complete_plan
 from infra.settings import Settings
+from infra.stopping import on_stop
 from infra.topics import create_topics, delete_topics
 from schemas.topics import RAW_TOPICS
 
@@ -27,6 +27,8 @@ TURN_SECONDS = 0.2
 LOOK_SECONDS = 2.0
 TELL_SECONDS = 5.0
 STUCK_SECONDS = 180.0
+# Its processes have 9, and Kafka or the database may keep it waiting meanwhile.
+_STOP_SECONDS = 13.0
 # Beside the live flow on one machine the live flow goes first.
 NICENESS = 10
 Note = Callable[[str], None]
@@ -63,11 +65,9 @@ def run_replay(
         UserError: it cannot go on; the message says why.
         FatalError: its processes die again and again.
     """
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     started = time.monotonic()
-    supervisor = _take_over(settings, endpoints, plan)
+    supervisor, stop = _take_over(settings, endpoints, plan), threading.Event()
+    on_stop(stop.set, within=_STOP_SECONDS, last=supervisor.kill)
     create_topics(endpoints.kafka, settings, plan.id, RAW_TOPICS if archives else ())
     with closing(Watch(endpoints, plan)) as watch:
         _await_topics(watch, stop, note)

@@ -6,7 +6,6 @@ Faust gives the agent, its stream and the supervision of services; its own Kafka
 import asyncio
 import faulthandler
 import os
-import signal
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ from infra.log import get_logger
 from infra.memory import settle
 from infra.metrics import Health, serve_health
 from infra.settings import Settings
+from infra.stopping import on_stop
 from streams.stage import Stage
 
 from .chunks import Chunk, Finished, Handover
@@ -183,14 +183,7 @@ def _hand_to(loop: asyncio.AbstractEventLoop, inbox: "asyncio.Queue[Sequence[Chu
 
 async def _serve(app: Any, loop: asyncio.AbstractEventLoop) -> None:
     stopped = asyncio.Event()
-
-    def on_signal() -> None:
-        if stopped.is_set():
-            os._exit(143)
-        stopped.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
+    on_stop(lambda: loop.call_soon_threadsafe(stopped.set))
     await app.start()
     app.flow_control.resume()
     waiter = asyncio.ensure_future(stopped.wait())

@@ -6,6 +6,7 @@ running number of its symbol, kept in the snapshots.
 """
 
 import os
+import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -36,6 +37,7 @@ class CountingFold(Fold):
         if record.price == BUG_PRICE and "COUNTING_MENDED" not in os.environ:
             raise ZeroDivisionError("a price of 13")
         if record.price == HANG_PRICE and "COUNTING_HANGS" in os.environ:
+            print("hangs", file=sys.stderr, flush=True)
             threading.Event().wait()
         number = self._counts.get(record.symbol, 0) + 1
         self._counts[record.symbol] = number

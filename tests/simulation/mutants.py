@@ -84,12 +84,12 @@ def stale_snapshot(world: World) -> Iterator[None]:
     first: dict[tuple[str, int], dict[str, bytes]] = defaultdict(dict)
 
     def make(load: Callable[..., None]) -> Callable[..., None]:
-        def broken(self: Any, entries: Mapping[str, bytes]) -> None:
+        def broken(self: Any, entries: Mapping[str, bytes], *rest: Any) -> None:
             old = first[self._stage.name, self.partition]
             for key, value in entries.items():
                 if key.startswith("fold:"):
                     old.setdefault(key, value)
-            load(self, {**entries, **old})
+            load(self, {**entries, **old}, *rest)
 
         return broken
 
@@ -212,7 +212,7 @@ MUTANTS = (
     Mutant("transactions not fenced", "counting", 400, transactions_not_fenced),
     Mutant("ledger not fenced", "storing", 700, ledger_not_fenced),
     Mutant("lost clock", "counting", 10, lost_clock),
-    Mutant("stale snapshot", "counting", 80, stale_snapshot),
+    Mutant("stale snapshot", "counting", 20, stale_snapshot),
     Mutant("lateness across partitions", "counting", 20, lateness_across_partitions),
     Mutant("closes too late", "prices", 5, closes_too_late),
     Mutant("away left out", "turns", 100, away_left_out),

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from random import SystemRandom
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import redis
@@ -57,6 +57,7 @@ TOPICS = (QUOTES, SENTIMENT, CORRELATIONS)
 EXPIRE_SECONDS = 7 * 86_400
 LOOK_SECONDS = 1.0
 REFILL_SECONDS = 2.0
+SERVED_SECONDS = 10.0
 RENEW_SECONDS = 5 * 86_400
 _LOG = get_logger(__name__)
 SERVING = "serving"
@@ -151,7 +152,14 @@ def update_messages(entries: Iterable[Entry], replay: str = LIVE) -> list[str]:
     ]
 
 
-Refill = Callable[["LatestStore"], Mapping[Part, int] | None]
+class Refill(Protocol):
+    """The database, as :class:`LatestStore` asks it."""
+
+    def __call__(self, store: "LatestStore") -> Mapping[Part, int] | None:
+        """Fill the server with the version that readers see; up to which offsets, None where the database is away."""
+
+    def served(self) -> str | None:
+        """The version that readers see; None while it is being switched, or where the database is away."""
 
 
 class LatestStore:
@@ -176,7 +184,7 @@ class LatestStore:
         self._refill = refill
         self._monotonic = monotonic
         self._now = now
-        self._next_look = 0.0
+        self._next_look = self._next_served = 0.0
         self._filled_to: Mapping[Part, int] | None = None
         self._placed_since = False
         self._client = redis.Redis.from_url(
@@ -233,7 +241,7 @@ class LatestStore:
             raise TransientError("redis: it was filled from the database, for it was emptied or would have expired")
 
     def _fill_if_empty(self) -> None:
-        """Also what is about to expire of a replay, which nothing else writes again.
+        """Also what of a replay, which nothing else writes again, is about to expire; and after a lost switch.
 
         Where the database is away, what comes is written all the same, and the rest when it is back.
         """
@@ -241,13 +249,29 @@ class LatestStore:
             return
         self._next_look = self._monotonic() + LOOK_SECONDS
         filled, serving = self._guarded(lambda: self._client.mget(FILLED, SERVING))
-        if filled not in (None, _BEGUN) and (serving is None or self._now() - int(filled) < RENEW_SECONDS * MICROS):
+        lasts = serving is None or (filled is not None and self._now() - int(filled) < RENEW_SECONDS * MICROS)
+        if filled not in (None, _BEGUN) and lasts and self._is_served(serving or LIVE):
             return
         self._filled_to = self._refill(self)
         if self._filled_to is None:
             self._next_look = self._monotonic() + REFILL_SECONDS
         else:
             self._guarded(lambda: self._client.set(FILLED, _BEGUN))
+
+    def _is_served(self, version: str) -> bool:
+        """Whether readers see the version that the server holds, as far as can be told; asked now and then."""
+        if self._refill is None or self._monotonic() < self._next_served:
+            return True
+        self._next_served = self._monotonic() + SERVED_SECONDS
+        return self._refill.served() in (None, version)
+
+    def serving(self) -> str:
+        """The version that the server holds.
+
+        Raises:
+            TransientError: the server is away.
+        """
+        return self._guarded(lambda: self._client.get(SERVING)) or LIVE
 
     def close(self) -> None:
         """Give the connections back."""

@@ -1,4 +1,4 @@
-"""Fills Redis or Valkey from the database when it holds nothing, as after a crash without its file."""
+"""Fills Redis or Valkey from the database when it holds nothing, as after a crash, or not what is served."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -52,6 +52,15 @@ class Refill:
             _LOG.warning("not filled from the database", problem=str(error).strip().partition("\n")[0])
             return None
 
+    def served(self) -> str | None:
+        """The version that readers see; None while somebody switches, or where the database is away."""
+        try:
+            with psycopg.connect(self._database_url, **_CONNECTION) as connection:  # type: ignore[arg-type]
+                taken = connection.execute("SELECT pg_try_advisory_xact_lock_shared(%s)", (SWITCH_LOCK,)).fetchone()
+                return served_version(connection) if taken and taken[0] else None
+        except psycopg.Error:
+            return None
+
     def _fill(self, connection: psycopg.Connection, store: LatestStore) -> Mapping[Part, int]:
         # Entries and offsets of one moment: what the database lacks is read from the log again. No switch meanwhile.
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
@@ -59,7 +68,7 @@ class Refill:
         replay = served_version(connection)
         stored = connection.execute(_STORED, (LIVE, list(TOPICS))).fetchall()
         entries = list(newest_entries(connection, replay))
-        if replay == LIVE:
+        if replay == LIVE == store.serving():
             store.put(entries)
         else:
             with closing(ServedCache(self._redis_url)) as cache:

@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from api.app import create_app
+from infra.clock import now_micros
 from infra.endpoints import Endpoints
 from infra.errors import UserError
 from infra.replays import Plan, complete_plan, store_plan
@@ -22,7 +23,8 @@ from moodtape.replay.drop import drop_replay
 from moodtape.replay.switch import served, switch, switching
 from schemas.records import Quote
 from schemas.topics import QUOTES
-from sinks.latest import LatestStore, entry_of
+from sinks.latest import LatestStore, entry_of, run_latest
+from tests.helpers.sinking import running as sinking
 from tests.helpers.waiting import wait_for
 
 from .serving import MINUTE, NOON, Rows, migrated, running
@@ -198,6 +200,23 @@ def test_without_redis_the_database_decides_alone(endpoints_of_two: Endpoints, s
     assert served(endpoints_of_two.database) == "again"
     with running(create_app(settings, endpoints_of_two)) as client:
         assert client.get("/api/v1/stocks/TSLA/quote").json()["price"] == 510.0
+
+
+@pytest.mark.parametrize(("held", "wanted"), [("live", "again"), ("again", "live")])
+def test_a_switch_without_redis_is_made_good(
+    endpoints_of_two: Endpoints, settings: Settings, held: str, wanted: str
+) -> None:
+    """When Redis is back it holds another version than readers see: soon it is that one, written on or let pass by."""
+    switch(endpoints_of_two, held)
+    away = Endpoints(endpoints_of_two.kafka, endpoints_of_two.database, "redis://127.0.0.1:9/0")
+    with redis.Redis.from_url(endpoints_of_two.redis, decode_responses=True) as client:
+        client.set("filled", now_micros())
+        with sinking(run_latest, settings, endpoints_of_two):
+            switch(away, wanted)
+            price = f"{VERSIONS[wanted] + 10}"
+            wait_for(lambda: client.hget("quote:TSLA", "price") == price, "Redis follows")
+        live_quote(endpoints_of_two, NOON + MINUTE)
+        assert client.hget("quote:TSLA", "price") == ("111.0" if wanted == "live" else price)
 
 
 def test_what_cannot_be_switched_to_or_dropped(endpoints_of_two: Endpoints, settings: Settings) -> None:

@@ -9,7 +9,7 @@ import redis
 from infra.clock import MICROS
 from infra.errors import TransientError
 from schemas.topics import QUOTES
-from sinks.latest import EXPIRE_SECONDS, LOOK_SECONDS, REFILL_SECONDS, SERVING, LatestStore
+from sinks.latest import EXPIRE_SECONDS, LOOK_SECONDS, REFILL_SECONDS, SERVED_SECONDS, SERVING, LatestStore
 from sinks.ledger import Bounds, Part
 from tests.helpers.keys import Keys, check_keys
 
@@ -19,22 +19,38 @@ STORED = {PART: 25}
 """The database has less than the group has read."""
 
 
+class Database:
+    """What the store asks of the database."""
+
+    def __init__(self, bench: "Bench") -> None:
+        self._bench = bench
+
+    def __call__(self, store: LatestStore) -> Mapping[Part, int] | None:
+        """Note that it was asked to fill the server."""
+        self._bench.fills += 1
+        if self._bench.database_away:
+            return None
+        if self._bench.served != "live":
+            self._bench.keys.set(SERVING, self._bench.served)
+        return STORED
+
+    def served(self) -> str | None:
+        """The version that readers see."""
+        return None if self._bench.database_away else self._bench.served
+
+
 class Bench:
     """A sink's store on keys in memory, with a clock and a database that can be away."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.keys, self.seconds, self.fills = Keys(), 100.0, 0
-        self.database_away = False
+        self.database_away, self.served = False, "live"
         monkeypatch.setattr(redis.Redis, "from_url", lambda url, **options: self.keys)
         self.store = self.new_store()
 
     def new_store(self) -> LatestStore:
         """As a new process has it."""
-        return LatestStore("redis://fake", self._fill, lambda: self.seconds, lambda: int(self.seconds * MICROS))
-
-    def _fill(self, store: LatestStore) -> Mapping[Part, int] | None:
-        self.fills += 1
-        return None if self.database_away else STORED
+        return LatestStore("redis://fake", Database(self), lambda: self.seconds, lambda: int(self.seconds * MICROS))
 
     def look(self, seconds: float = LOOK_SECONDS) -> None:
         """Time passes, and nothing comes."""
@@ -110,6 +126,7 @@ def test_what_is_held_of_a_replay_is_written_again_before_it_expires(bench: Benc
     """Every five days, so within the seven; the live facts, which come by themselves, are not."""
     bench.look(EXPIRE_SECONDS)
     assert bench.fills == 1
+    bench.served = "again"
     bench.keys.set(SERVING, "again")
     for day in range(7):
         with suppress(TransientError):
@@ -117,6 +134,21 @@ def test_what_is_held_of_a_replay_is_written_again_before_it_expires(bench: Benc
         bench.store.place(BOUNDS)
         bench.store.idle()
         assert bench.fills == (2 if day < 5 else 3)
+
+
+def test_a_switch_that_did_not_reach_the_server_is_made_good(bench: Bench) -> None:
+    """The server holds what readers see soon after, and is asked of that now and then only."""
+    bench.served = "again"
+    with pytest.raises(TransientError, match="filled from the database"):
+        bench.look(SERVED_SECONDS)
+    bench.store.place(BOUNDS)
+    assert (bench.keys.get(SERVING), bench.fills) == ("again", 2)
+    for _ in range(30):
+        bench.look()
+    assert bench.fills == 2
+    bench.database_away = True
+    bench.look(SERVED_SECONDS)
+    assert bench.fills == 2
 
 
 def test_a_server_that_is_away_is_noticed_while_nothing_comes(bench: Bench) -> None:

@@ -13,7 +13,7 @@ from infra.errors import ServiceUnavailable, UserError
 from infra.replays import Plan
 from schemas.replays import LIVE
 
-from .difference import Difference, Values, count, differences
+from .difference import Difference, Values, count, differences, stored
 from .reasons import UNEXPLAINED, Builds, Reasons
 from .tables import TABLES, Compared
 
@@ -127,7 +127,9 @@ def _reasons(connection: psycopg.Connection, plan: Plan) -> Reasons:
     since, code = [row[0] for row in builds], [row[1] for row in builds]
     # What is folded again from stored mentions has their scores.
     other_model = not plan.reaggregated and models[0] != models[1]
-    return Reasons(plan, Builds(since, code), plan.known_after, other_model)
+    spans = [span for table in tables_of(plan) if (span := stored(connection, table, plan)) is not None]
+    span = (min(first for first, _ in spans), max(last for _, last in spans)) if spans else None
+    return Reasons(plan, Builds(since, code), plan.known_after, other_model, span)
 
 
 def _models(connection: psycopg.Connection, plan: Plan, replay: str) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -41,6 +42,13 @@ def count(connection: psycopg.Connection, table: Compared, plan: Plan) -> tuple[
     query = _COUNT.format(side=_side(table, plan))
     row = connection.execute(query, [*_chosen(table, plan, LIVE), *_chosen(table, plan, plan.id)]).fetchone()
     return (row[0], row[1]) if row else (0, 0)
+
+
+def stored(connection: psycopg.Connection, table: Compared, plan: Plan) -> tuple[datetime, datetime] | None:
+    """When the first and the last of the live records were stored; None where there is none."""
+    query = sql.SQL("SELECT min(stored_at), max(stored_at)") + _within(table, plan)
+    row = connection.execute(query, _chosen(table, plan, LIVE)).fetchone()
+    return None if row is None or row[0] is None else (row[0], row[1])
 
 
 def differences(connection: psycopg.Connection, table: Compared, plan: Plan) -> Iterator[Difference]:
@@ -93,10 +101,13 @@ def _side(table: Compared, plan: Plan) -> sql.Composed:
             keys, names, _each("{0}", table.key), _each("{0}", table.fields)
         )
         order = sql.Composed([])
-    within = sql.SQL(" FROM {} AS t WHERE replay = %s AND event_time >= %s AND event_time < %s").format(
-        sql.Identifier(table.name)
-    )
-    return chosen + within + sql.SQL(_about(table) if plan.symbols else "") + order
+    return chosen + _within(table, plan) + order
+
+
+def _within(table: Compared, plan: Plan) -> sql.Composed:
+    """The rows of one version that a replay has, or would have, rows of its own for."""
+    rows = sql.SQL(" FROM {} AS t WHERE replay = %s AND event_time >= %s AND event_time < %s")
+    return rows.format(sql.Identifier(table.name)) + sql.SQL(_about(table) if plan.symbols else "")
 
 
 def _about(table: Compared) -> str:

@@ -42,6 +42,11 @@ class Builds:
         found = bisect_right(self.since, moment)
         return self.code[found - 1] if found else None
 
+    def between(self, first: datetime, last: datetime) -> set[str]:
+        """The codes from a moment to another, as far as somebody noted them."""
+        later = self.code[bisect_right(self.since, first) : bisect_right(self.since, last)]
+        return {code for code in (self.at(first), *later) if code is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class Reasons:
@@ -52,12 +57,14 @@ class Reasons:
         builds: code of the live flow.
         known_after: event time after which the replay knew everything that the live flow knew; None = always.
         other_model: whether scores of the two came from different models.
+        stored: when the first and the last live record of the replay's time was stored; None = there is none.
     """
 
     plan: Plan
     builds: Builds
     known_after: int | None
     other_model: bool
+    stored: tuple[datetime, datetime] | None
 
     def of(self, table: Compared, found: Difference) -> str:
         """The reason of a difference; :data:`UNEXPLAINED` where there is none."""
@@ -94,8 +101,13 @@ class Reasons:
 
     def _by_code(self, found: Difference) -> bool:
         if found.live is None:
-            return any(code != self.plan.code for code in self.builds.code)
+            # Nobody knows when it would have been stored: with the others, but before the replay was planned.
+            made = set() if self.stored is None else self.builds.between(*self._until_planned(*self.stored))
+            return not made <= {self.plan.code}
         return self.builds.at(found.live["stored_at"]) not in (None, self.plan.code)
+
+    def _until_planned(self, first: datetime, last: datetime) -> tuple[datetime, datetime]:
+        return first, min(last, to_datetime(self.plan.planned_at))
 
 
 def _time(found: Difference) -> datetime | None:

@@ -97,13 +97,16 @@ def test_another_scorer_changes_scores_and_what_follows_from_them(live: Live, sh
 
 
 def test_a_difference_that_nothing_explains_is_told(live: Live) -> None:
-    """A row removed, one added and one altered in a replay are counted, named, and end with exit code 1."""
+    """A row removed, one added and one altered in a replay are counted, named, and end with exit code 1, though other
+    code made live facts before these and will after them.
+    """
     live.done("replay", "--from", INSIDE[0], "--to", INSIDE[1], "--into", "spoiled")
     with psycopg.connect(live.endpoints.database) as connection:
         spoil = "WHERE replay = 'spoiled' AND ctid = (SELECT min(ctid) FROM {0} WHERE replay = 'spoiled')"
         connection.execute(f"DELETE FROM quote {spoil.format('quote')}")
         connection.execute(f"UPDATE bar SET close = close + 1e-9 {spoil.format('bar')}")
         connection.execute(f"UPDATE mention SET revision = revision + 1 {spoil.format('mention')}")
+        connection.execute("INSERT INTO build (since, code) VALUES ('2000-01-01Z', 'old'), ('2999-01-01Z', 'new')")
     report = live.done("replay", "compare", "spoiled", code=1)
     tables = report["tables"]
     assert report["unexplained"] == 4

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
+from infra.clock import MICROS, to_datetime
 from infra.errors import UserError
+from infra.grid import DAY
 from infra.instruments import InstrumentTable, shipped_table
 from infra.replays import Archive, Plan, check_id
 from infra.settings import Settings
 from infra.topics import desired_topics
 from moodtape.replay.compare import tables_of
 from moodtape.replay.loading import copies_of
+from moodtape.replay.reasons import Builds
 from moodtape.replay.work import replay_children
 from schemas.clocks import Clock
 from schemas.codec import codec_for, encode
@@ -233,3 +236,13 @@ def test_a_broken_record_is_a_dead_letter_of_the_replay_where_it_may_be_of_its_t
     replay = Replay(id="v2", start=START + SECOND, end=START + 2 * MINUTE)
     run_plainly(world, [topology.replaying(topology.quotes(Settings(), instruments), replay)])
     assert [len(log) for log in world.facts(f"{RAW_QUOTES}.dlq")].count(2) == 1
+
+
+def test_which_code_made_live_facts_in_a_span() -> None:
+    """The one in force at its beginning and those that came inside it; none that was noted before or after."""
+    days = [to_datetime(day * DAY * MICROS) for day in range(10)]
+    builds = Builds(since=[days[1], days[3], days[5]], code=["a", "b", "c"])
+    assert builds.between(days[2], days[4]) == {"a", "b"}
+    assert builds.between(days[3], days[3]) == {"b"}
+    assert builds.between(days[6], days[9]) == {"c"}
+    assert builds.between(days[0], days[0]) == set()

@@ -69,8 +69,13 @@ class TorchScorer:
         self._tokenizer.save_pretrained(folder)
 
     def traceable(self, text: str) -> tuple[Any, dict[str, Any]]:
-        """The torch module, and its inputs for a text by name, of shape (1, tokens)."""
-        return self._model, dict(self._tokenizer(text, return_tensors="pt"))
+        """The torch module, and its inputs for a text by name, of shape (1, tokens).
+
+        A text alone needs no mask, and attention without one is the fewest steps of a graph.
+        """
+        self._model.set_attn_implementation("eager")
+        inputs = dict(self._tokenizer(text, return_tensors="pt"))
+        return self._model, {name: values for name, values in inputs.items() if name != "attention_mask"}
 
 
 def _digest(model: Any) -> str:

@@ -73,7 +73,7 @@ def test_auto_finds_the_onnx_model_of_a_folder(folder: Path, onnx: OnnxScorer) -
     assert score == onnx.score(TEXTS[0])
     assert score.model == "finminilm"
     assert score.model_version == onnx.version
-    assert score.model_version.endswith("-onnx")
+    assert score.model_version.endswith("-onnx2")
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])

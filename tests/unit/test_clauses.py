@@ -26,6 +26,8 @@ def named(clause: str) -> list[str]:
         ("alpha falls while beta and gamma gain", ("alpha falls", "beta and gamma gain")),
         ("alpha, beta gain 2% but gamma drops", ("alpha, beta gain 2%", "gamma drops")),
         ("Loving alpha. Beta is a scam! Sold it.", ("Loving alpha", "Beta is a scam", "Sold it.")),
+        ("I hate $ALPHA. Love $F. BETA CRASHES. GAMMA", ("I hate $ALPHA", "Love $F", "BETA CRASHES", "GAMMA")),
+        ("U.S. sales of A.I. chips and the U.S. plant", ("U.S. sales of A.I. chips and the U.S. plant",)),
         ("alpha reports on Tuesday; beta tomorrow", ("alpha reports on Tuesday", "beta tomorrow")),
         ("sales of 3.5 mn, up from 2.1 mn", ("sales of 3.5 mn, up from 2.1 mn",)),
         ("", ()),

@@ -55,6 +55,5 @@ CONFIDENCE = {
 }
 """The share that is right, as ``bench/matching`` and the readings in ``docs/figures.md`` found it; cashtags and
 tags are what was measured against, and have theirs by assumption."""
-
 BY_NAME = frozenset({"name", "name_capital", "name_listed", "name_alone"})
-"""The rules whose symbol is that of the post's time."""
+"""The rules that saw a company and not its symbol."""

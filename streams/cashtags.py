@@ -64,8 +64,7 @@ class Cashtags:
 
     def tags(self, tagged: Sequence[str], text: str) -> Iterator[Found]:
         """What the source attached; money that it took for a cashtag of the text is judged where it stands."""
-        for tag in tagged:
-            written = tag.strip().lstrip("$#").upper()
+        for written in dict.fromkeys(tag.strip().lstrip("$#").upper() for tag in tagged):
             if written in _NO_TAGS and f"${written}" in text.upper():
                 continue
             found = self._of_tag(written)

@@ -18,8 +18,12 @@ from .scoring.lexicon import parse_lexicon
 
 MOST_CLAUSES = 24
 
-# One capital before a full stop is an abbreviation's ("U.S. sales"), but for a symbol's: "$F."
-_ALWAYS = re.compile(r"(?:(?<=[a-z0-9%)\"'’”])|(?<=[A-Z]{2})|(?<=\$[A-Z]))[.!?…]+\s|[!?]\s|[\n;|]|\s[-–—]+\s")
+# One capital before a full stop is an abbreviation's ("U.S. sales"), or a symbol's ("$F."). A semicolon may be the end
+# of one of HTML's entities, which sources leave in.
+_ALWAYS = re.compile(
+    r"(?:(?<=[a-z0-9%)\"'’”])|(?<=[A-Z]{2})|(?<=\$[A-Z]))[.!?…]+\s|[!?]\s|[\n|]|\s[-–—]+\s"
+    r"|(?<!&amp)(?<!&[lg]t)(?<!&quot)(?<!&#39);"
+)
 _JOINT = re.compile(r",\s|\s(?:but|while|whereas|although|though|yet|however|as|and)\s", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+|[\u2600-\u27bf\u2b00-\u2bff\U0001f300-\U0001faff]")
 

@@ -11,7 +11,7 @@ from .rules import Found
 from .words import word_list
 
 _BARE = re.compile(r"(?<![\w$&@'’.-])[A-Z]{3,5}(?:[.-][A-Z](?![A-Za-z]))?(?![\w&])")
-_SHORT = re.compile(r"(?<![\w$&@'’.-])[A-Z]{1,5}(?![\w&])")
+_CAPITAL = re.compile(r"(?<![\w$&@'’.-])[A-Z]{1,5}(?:[.-][A-Z](?![A-Za-z]))?(?![\w&])")
 _TRADED = re.compile(
     r"(?<![A-Za-z])(?:[Bb]uy(?:ing)?|[Bb]ought|[Ss]old|[Ss]elling|[Hh]olding|[Ss]horting"
     r"|(?:shares|calls|puts) (?:of|on|in))"
@@ -39,7 +39,8 @@ class Symbols:
         # Of nicknames only those of indices: SOL, ADA and ETC are other things as well.
         indices = {name: symbol for name, symbol in table.nicknames.items() if symbol.startswith("^")}
         self._bare = {symbol: symbol for symbol in table.symbols()} | indices
-        for symbol in word_list("stop_symbols"):
+        self._stop = word_list("stop_symbols")
+        for symbol in self._stop:
             self._bare.pop(symbol, None)
 
     def certain(self, text: str, words: Sequence[str], tagged: Sequence[str]) -> list[Found]:
@@ -86,12 +87,10 @@ class Symbols:
 
     def again(self, text: str, traded: Collection[str]) -> Iterator[str]:
         """Symbols in capitals, of a part of a post that as a whole said which of them count, and which it trades."""
-        for match in _BARE.finditer(text):
-            symbol = self._bare.get(match[0].replace(".", "-"))
-            if symbol is not None:
-                yield symbol
-        if traded:
-            yield from (match[0] for match in _SHORT.finditer(text) if match[0] in traded)
+        for match in _CAPITAL.finditer(text):
+            written = match[0].replace(".", "-")
+            if written in traded or not (len(written) == 1 or written in self._stop or written in self._not_traded):
+                yield self._bare.get(written, written)
 
     def _may_be_traded(self, symbol: str) -> bool:
         in_use = symbol in self._table.in_use and symbol not in self._not_traded

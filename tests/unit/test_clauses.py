@@ -27,6 +27,7 @@ def named(clause: str) -> list[str]:
         ("alpha, beta gain 2% but gamma drops", ("alpha, beta gain 2%", "gamma drops")),
         ("Loving alpha. Beta is a scam! Sold it.", ("Loving alpha", "Beta is a scam", "Sold it.")),
         ("I hate $ALPHA. Love $F. BETA CRASHES. GAMMA", ("I hate $ALPHA", "Love $F", "BETA CRASHES", "GAMMA")),
+        ("alpha &amp; beta &gt; gamma; S&P;", ("alpha &amp; beta &gt; gamma", "S&P")),
         ("U.S. sales of A.I. chips and the U.S. plant", ("U.S. sales of A.I. chips and the U.S. plant",)),
         ("alpha reports on Tuesday; beta tomorrow", ("alpha reports on Tuesday", "beta tomorrow")),
         ("sales of 3.5 mn, up from 2.1 mn", ("sales of 3.5 mn, up from 2.1 mn",)),

@@ -220,6 +220,7 @@ def test_a_part_of_a_post_is_read_with_the_knowledge_of_the_whole() -> None:
     parts = ("Tesla plunges", "Apple soars", "apple pie", "TSLA IS DEAD", "ASTS is BB", "a BBB", "GME", "$MSFT", "")
     named = ({"TSLA"}, {"AAPL"}, set(), {"TSLA"}, {"BB"}, set(), {"GME"}, set(), set())
     assert tuple(read(part) for part in parts) == named
+    assert MATCHER.reader("$GM, $UP, $ZZYQ", ())("GM, UP and ZZYQ") == {"GM", "ZZYQ"}
     before = from_rfc3339("2022-03-14T12:00:00Z")
     assert MATCHER.reader("facebook and Apple fall", (), before)("facebook") == {"FB"}
 

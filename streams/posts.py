@@ -12,7 +12,7 @@ from schemas.clocks import Clock
 from schemas.records import Mention, PostMention, RawPost, ScoredPost, SentimentScore
 from schemas.topics import MENTIONS, POSTS, post_key
 
-from .clauses import own_texts
+from .clauses import clauses, own_texts
 from .matching import NOTHING, Judged, Matcher
 from .seen import Notes, Seen, SeenPosts
 from .stage import Emit, Fold
@@ -107,7 +107,8 @@ class PostsFold(Fold):
         return self._apart(record.text[:READ_CHARACTERS], record.symbols, record.event_time, record.community)
 
     def _tell_apart(self, text: str, tagged: tuple[str, ...], at: int, community: str | None) -> Mapping[str, str]:
-        return own_texts(text[:SCORED_CHARACTERS].strip(), self._matcher.reader(text, tagged, at, community))
+        parts = clauses(text[:SCORED_CHARACTERS].strip())
+        return own_texts(parts, self._matcher.reader(text, tagged, at, community)) if len(parts) > 1 else {}
 
     def _emits(
         self,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from infra.instruments import shipped_table
-from streams.clauses import own_texts
+from streams.clauses import clauses, own_texts
 from streams.matching import Matcher
 from streams.scoring.scorer import LABELS
 from streams.scoring.sets import headlines
@@ -32,7 +32,7 @@ def entities(folder: Path) -> list[Entity]:
     found, matcher = [], Matcher(shipped_table())
     for title, labels in headlines(folder):
         if len(labels) > 1:
-            own = own_texts(title, _reader(matcher, title, tuple(labels)))
+            own = own_texts(clauses(title), _reader(matcher, title, tuple(labels)))
             mixed = len(set(labels.values())) > 1
             found += [Entity(title, own.get(name, title), LABELS.index(label), mixed) for name, label in labels.items()]
     return found

@@ -72,6 +72,7 @@ Bangkok | XBKK | THB | BK | BKK
 Australia | XASX | AUD | AX | ASX
 New Zealand | XNZE | NZD | NZ | NZE NZX
 """
+_DIGITS = {"T": 4, "HK": 4, "SS": 6, "SZ": 6, "KS": 6, "KQ": 6, "TW": 4, "SR": 4, "BO": 6}
 ALWAYS_OPEN = "24/7"
 
 
@@ -101,3 +102,8 @@ def by_suffix() -> dict[str, Exchange]:
 def by_prefix() -> dict[str, Exchange]:
     """By what is written before a symbol."""
     return {prefix: exchange for exchange in exchanges() for prefix in exchange.prefixes}
+
+
+def digits_of(suffix: str) -> int | None:
+    """How many digits make a symbol under a suffix; None where symbols are letters."""
+    return _DIGITS.get(suffix)

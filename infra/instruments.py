@@ -14,7 +14,7 @@ from schemas.records import Instrument
 
 from .clock import from_rfc3339
 from .instrument_topic import loaded_instruments
-from .names import names_of, normal_name
+from .names import names_of, normal_name, short_name
 from .shipped import shipped_instruments
 
 __all__ = [
@@ -30,6 +30,8 @@ LONGEST_SYMBOL, SYMBOL_MARKS = 32, ".^=&_-"
 """Of Yahoo's notation: most characters, and those beside letters and figures, as between brackets of an expression."""
 
 _NEVER = 1 << 62
+_ANNOUNCED = 183 * 86_400 * 1_000_000
+"""How long before a rename people may write the new symbol: half a year, in microseconds."""
 _NICKNAME = re.compile(r"[a-z]{2,5}")
 
 
@@ -47,7 +49,7 @@ class InstrumentTable:
 
     Args:
         instruments: later ones replace earlier ones of the same symbol; aliases and former symbols add up. Where a
-            former symbol has a date, a name finds the symbol that was valid at the time.
+            former symbol has a date, a name or symbol finds the one that was valid at the time.
 
     What names mean is worked out when first asked for: who only looks symbols up starts sooner.
     """
@@ -56,10 +58,28 @@ class InstrumentTable:
         self._by_symbol = _merged(instruments)
         self._renamed: dict[str, str] = {}
         self._before: dict[str, Rename] = {}
+        self._next: dict[str, Rename] = {}
         for rename in _renames(self._by_symbol.values()):
             self._renamed[rename.former] = rename.symbol
             if rename.time:
                 self._before.setdefault(rename.symbol, rename)
+                self._next.setdefault(rename.former, rename)
+
+    @cached_property
+    def renamed(self) -> frozenset[str]:
+        """The symbols that are others' former or later ones."""
+        return frozenset((*self._next, *self._before))
+
+    @cached_property
+    def _left(self) -> Mapping[str, Rename]:
+        """The symbols that a company left and no other took: a fund that has one since is hardly ever meant by it."""
+        return {former: rename for former, rename in self._next.items() if not self._is_taken(rename)}
+
+    def _is_taken(self, rename: Rename) -> bool:
+        holder = self._by_symbol.get(rename.former)
+        if holder is None or not holder.name or holder.kind == "FUND":
+            return False
+        return not _same_company(holder, self._by_symbol[rename.symbol])
 
     @cached_property
     def aliases(self) -> Mapping[str, str]:
@@ -111,6 +131,21 @@ class InstrumentTable:
         symbol = self.names.get(normal_name(name))
         return None if symbol is None else self.symbol_at(symbol, at)
 
+    def meant(self, symbol: str, at: int | None) -> str:
+        """The symbol that was valid at a time, of one that a post of then has: FB of 2023 is META."""
+        rename, new = self._left.get(symbol), self._before.get(symbol)
+        if rename is not None and (at is None or rename.time <= at):
+            return self._last(rename, _NEVER if at is None else at)
+        # Long before, other companies had what is the symbol of this one now.
+        early = new is not None and at is not None and at < new.time - _ANNOUNCED
+        return symbol if early else self.symbol_at(symbol, at)
+
+    def _last(self, rename: Rename, at: int) -> str:
+        following = self._next.get(rename.symbol)
+        while following is not None and rename.time < following.time <= at:
+            rename, following = following, self._next.get(following.symbol)
+        return rename.symbol
+
     def symbol_at(self, symbol: str, at: int | None) -> str:
         """The symbol under which today's ``symbol`` was traded at a time: META of May 2022 was FB."""
         rename, last = self._before.get(symbol), _NEVER
@@ -157,6 +192,12 @@ def _renames(instruments: Iterable[Instrument]) -> Iterator[Rename]:
     for instrument in instruments:
         for former, until in _former(instrument):
             yield Rename(former, instrument.symbol, from_rfc3339(f"{until}T00:00:00Z") if until else 0)
+
+
+def _same_company(one: Instrument, other: Instrument) -> bool:
+    """Whether one of their names begins as one of the other's does."""
+    ours, theirs = ([f"{short_name(name)} " for name in (i.name, *i.aliases) if name] for i in (one, other))
+    return any(a.startswith(b) or b.startswith(a) for a in ours for b in theirs)
 
 
 def _in_use(instruments: Iterable[Instrument], renamed: Mapping[str, str]) -> frozenset[str]:

@@ -18,7 +18,12 @@ from .scoring.lexicon import parse_lexicon
 
 MOST_CLAUSES = 24
 
-_ALWAYS = re.compile(r"(?<=[a-z0-9%)\"'’”])[.!?…]+\s|[!?]\s|[\n;|]|\s[-–—]+\s")
+# One capital before a full stop is an abbreviation's ("U.S. sales"), or a symbol's ("$F."). A semicolon may be the end
+# of one of HTML's entities, which sources leave in.
+_ALWAYS = re.compile(
+    r"[.!?…](?:(?<=[a-z0-9%)\"'’”].)|(?<=[A-Z]{2}.)|(?<=\$[A-Z].))[.!?…]*\s|[!?]\s|[\n|]|\s[-–—]+\s"
+    r"|;(?<!&amp;)(?<!&[lg]t;)(?<!&quot;)(?<!&#39;)"
+)
 _JOINT = re.compile(r",\s|\s(?:but|while|whereas|although|though|yet|however|as|and)\s", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+|[\u2600-\u27bf\u2b00-\u2bff\U0001f300-\U0001faff]")
 
@@ -52,17 +57,16 @@ def _parted(part: str) -> Iterator[str]:
     yield whole[start:]
 
 
-def own_texts(text: str, named: Named) -> Mapping[str, str]:
+def own_texts(parts: Sequence[str], named: Named) -> Mapping[str, str]:
     """For each name that a text speaks of apart from others, what it says of that name.
 
     A clause that names nobody goes on about those of the clause before; before the first name it is about nobody.
     Names that the clauses do not tell apart (all stand in the same ones) are not in the answer.
 
     Args:
-        text: the whole text.
+        parts: the text's clauses.
         named: who is named in a clause.
     """
-    parts = clauses(text)
     if len(parts) < 2:
         return {}
     places = _places([frozenset(named(part)) for part in parts])

@@ -79,9 +79,15 @@ def capital_names(text: str, named: Sequence[Named], *, supported: bool) -> Iter
         if name.sort == "name_capital":
             if _capital(text, name.name, supported=supported, titled=titled):
                 yield Found(name.symbol, name.sort)
-        elif name.sort == "name_listed" and _with_capitals(name.name).search(text):
+        elif name.sort == "name_listed" and is_capital(text, name):
             certain = supported or (" " in name.name and not titled)
             yield Found(name.symbol, "name_listed" if certain else "name_alone")
+
+
+def is_capital(text: str, named: Named) -> bool:
+    """Whether a name stands in a text as one that is a word too, or that only listings have, must be written."""
+    pattern = _written(named.name) if named.sort == "name_capital" else _with_capitals(named.name)
+    return pattern.search(text) is not None
 
 
 def _capital(text: str, name: str, *, supported: bool, titled: bool) -> bool:

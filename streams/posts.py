@@ -12,8 +12,8 @@ from schemas.clocks import Clock
 from schemas.records import Mention, PostMention, RawPost, ScoredPost, SentimentScore
 from schemas.topics import MENTIONS, POSTS, post_key
 
-from .clauses import own_texts
-from .matching import MAX_MENTIONS, NOTHING, Judged, Matcher
+from .clauses import clauses, own_texts
+from .matching import NOTHING, Judged, Matcher
 from .seen import Notes, Seen, SeenPosts
 from .stage import Emit, Fold
 from .text import fingerprint, is_scored_language, keywords, language_of, normalise, spam_score, words_of
@@ -45,8 +45,8 @@ class PostsFold(Fold):
     does not gets a Mention with ``deleted``.
 
     Flags: ``late``; ``foreign`` (not scored for its language), ``long`` (scored by the first 2,000 characters,
-    only 50,000 read), ``crowded`` (64 instruments, the surest, were kept), ``unsure_mention`` (it names another, but
-    not surely enough).
+    only 50,000 read), ``crowded`` (of more than 64 instruments the surest were kept), ``unsure_mention`` (it names
+    another, but not surely enough).
     """
 
     def __init__(self, matcher: Matcher, without_posts: Collection[str] = ("yahoo", "finnhub")) -> None:
@@ -60,7 +60,9 @@ class PostsFold(Fold):
         self._without_posts = frozenset(without_posts)
         self._seen = SeenPosts()
         self._notes = Notes()
-        self._apart: Callable[[str, int, str | None], Mapping[str, str]] = lru_cache(_KEPT_TEXTS)(self._tell_apart)
+        self._apart: Callable[[str, tuple[str, ...], int, str | None], Mapping[str, str]] = lru_cache(_KEPT_TEXTS)(
+            self._tell_apart
+        )
 
     def questions(self, records: Sequence[RawPost]) -> Sequence[str]:
         """Texts to be scored, each once: of posts that name an instrument, and of what they say of each apart."""
@@ -102,13 +104,11 @@ class PostsFold(Fold):
         """What the post says of each instrument apart; without those that it does not tell apart."""
         if len(mentions) < 2:
             return {}
-        return self._apart(scored_text(record), record.event_time, record.community)
+        return self._apart(record.text[:READ_CHARACTERS], record.symbols, record.event_time, record.community)
 
-    def _tell_apart(self, text: str, at: int, community: str | None) -> Mapping[str, str]:
-        def named(clause: str) -> list[str]:
-            return [mention.symbol for mention in self._matcher.find(clause, (), at, community)]
-
-        return own_texts(text, named)
+    def _tell_apart(self, text: str, tagged: tuple[str, ...], at: int, community: str | None) -> Mapping[str, str]:
+        parts = clauses(text[:SCORED_CHARACTERS].strip())
+        return own_texts(parts, self._matcher.reader(text, tagged, at, community)) if len(parts) > 1 else {}
 
     def _emits(
         self,
@@ -194,7 +194,7 @@ def flags_of(record: RawPost, finding: Finding, judged: Judged, watermark: int |
         "late": watermark is not None and watermark - record.event_time > LATE,
         "foreign": not record.deleted and not is_scored_language(finding.language),
         "long": not record.deleted and len(record.text) > SCORED_CHARACTERS,
-        "crowded": len(judged.mentions) + len(judged.unsure) == MAX_MENTIONS,
+        "crowded": judged.crowded,
         "unsure_mention": bool(judged.unsure),
     }
     flags = tuple(flag for flag, holds in signs.items() if holds)

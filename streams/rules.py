@@ -4,8 +4,8 @@
 rule                what was seen
 =================== ===================================================================================================
 ``cashtag``         ``$`` and a known symbol in any case: ``$TSLA``, ``$brk.b``; coins and indices: ``$BTC``, ``$SPX``
-``exchange``        a known symbol with its exchange: ``NYSE: GME``, ``$VOD.L``, ``005930.KS``
-``tag``             the source itself tagged the post with a known symbol
+``exchange``        a known symbol with its exchange: ``NYSE: GME``, ``(NASDAQ: TSLA, AAPL)``, ``$VOD.L``, ``005930.KS``
+``tag``             the source itself tagged the post with a known symbol; tags are read as cashtags are
 ``name``            a name in use, in any case: ``tesla``, ``at&t``; not names that are English words
 ``name_capital``    a name in use that is an English word (``Apple``, ``Visa``) in capitals where the sentence does not
                     ask for one, or beside words of the market, or as a hashtag
@@ -14,8 +14,9 @@ rule                what was seen
                     in capitals
 ``bare_listed``     the same of any other listed symbol, in brackets: ``Terex Corp. (TEX)``
 ``traded``          a symbol in capitals beside what one does with shares: ``BB calls``; short ones and words if in use
-``exchange_unknown`` a symbol that we do not know with an exchange that we do: ``(NYSE: XYZW)``
-``cashtag_unknown`` ``$`` and one to five capitals that we do not know: ``$YHOO`` of another day
+``exchange_unknown`` a symbol that we do not know with an exchange that we do: ``(NYSE: XYZW)``; no English word, digits
+                    only where symbols are numbers, and not behind what is more than an exchange (``SIX``, ``IST``)
+``cashtag_unknown`` ``$`` and one to five capitals that we do not know, and that are no currency: ``$ZZYQ``
 ``tag_unknown``     the source's tag has the form of a symbol that we do not know
 ``name_alone``      as ``name_listed``, without support
 ``bare_community``  as ``bare_listed``, without brackets, in a community that speaks of shares
@@ -55,6 +56,5 @@ CONFIDENCE = {
 }
 """The share that is right, as ``bench/matching`` and the readings in ``docs/figures.md`` found it; cashtags and
 tags are what was measured against, and have theirs by assumption."""
-
 BY_NAME = frozenset({"name", "name_capital", "name_listed", "name_alone"})
-"""The rules whose symbol is that of the post's time."""
+"""The rules that saw a company and not its symbol."""

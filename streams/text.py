@@ -19,7 +19,12 @@ from .words import word_list
 MAX_WORDS = 10
 MAX_PAIRS = 2000
 
-_LINK = re.compile(r"\bhttps?://\S+|\bwww\.\S+|\b[\w-]{1,63}(?:\.[\w-]{1,63}){1,3}/\S*", re.IGNORECASE)
+# A path without a scheme needs a host with an ending in small letters, as people type them: "VOD.L/BP.L" is none.
+_LINK = re.compile(
+    r"\b(?:https?://\S+|www\.\S+|(?<![$.])[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}/"
+    r"(?-i:(?<=[a-z]{2}/)|(?<=\.COM/)|(?<=\.NET/)|(?<=\.ORG/)|(?<=\.LY/))\S*)",
+    re.IGNORECASE,
+)
 _MAIL = re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,3}\.[A-Za-z]{2,10}\b")
 _HANDLE = re.compile(r"(?<![\w@])@\w{1,64}")
 _REPOST = re.compile(r"^\s*rt\s*@\w{1,64}:?\s*", re.IGNORECASE)

@@ -1,12 +1,14 @@
 """Headlines that name several entities: is each one's label told better by its own clauses than by the whole?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from streams.clauses import own_texts
+from infra.instruments import shipped_table
+from streams.clauses import clauses, own_texts
+from streams.matching import Matcher
 from streams.scoring.scorer import LABELS
 from streams.scoring.sets import headlines
 
@@ -27,17 +29,25 @@ class Entity:
 
 def entities(folder: Path) -> list[Entity]:
     """Those of SEntFiN's headlines that name several; ``mixed``: not all of one label."""
-    found = []
+    found, matcher = [], Matcher(shipped_table())
     for title, labels in headlines(folder):
         if len(labels) > 1:
-            own = own_texts(title, lambda clause, names=tuple(labels): _named(clause, names))  # type: ignore[misc]
+            own = own_texts(clauses(title), _reader(matcher, title, tuple(labels)))
             mixed = len(set(labels.values())) > 1
             found += [Entity(title, own.get(name, title), LABELS.index(label), mixed) for name, label in labels.items()]
     return found
 
 
-def _named(clause: str, names: Sequence[str]) -> list[str]:
-    return [name for name in names if name.lower() in clause.lower()]
+def _reader(matcher: Matcher, title: str, names: Sequence[str]) -> Callable[[str], list[str]]:
+    """Who of the entities is named in a clause: as the matcher finds them; those that it does not know, as written."""
+    read = matcher.reader(title, ())
+    symbols = {name: read(name) for name in names}
+
+    def named(clause: str) -> list[str]:
+        there, small = read(clause), clause.lower()
+        return [name for name in names if (symbols[name] & there if symbols[name] else name.lower() in small)]
+
+    return named
 
 
 def entity_figures(folder: Path, found: Study, counter: TextCounter) -> Iterator[str]:

@@ -70,6 +70,36 @@ def test_a_symbol_that_was_given_back_ends_the_way() -> None:
     assert [table.symbol_at("OLD", at) for at in times] == ["OLD", "NEW", "OLD"]
 
 
+def test_a_written_symbol_means_the_one_of_its_time() -> None:
+    """Through all renames, from half a year before; a symbol that another company took means that one, a fund's not."""
+    table = InstrumentTable(
+        [
+            Instrument(symbol="BBB", former_symbols=("AAA", "TAKEN"), former_until=("2020-01-02", "2020-01-02")),
+            Instrument(symbol="CCC", name="Zoot Inc.", former_symbols=("BBB",), former_until=("2021-01-02",)),
+            Instrument(symbol="AAA", name="Some Fund", kind="FUND"),
+            Instrument(symbol="TAKEN", name="Others Inc.", kind="STOCK"),
+        ]
+    )
+    times = [from_rfc3339(f"{day}T00:00:00Z") for day in ("2018-01-01", "2019-12-01", "2020-12-01", "2021-01-02")]
+    meant = {symbol: [table.meant(symbol, at) for at in (*times, None)] for symbol in ("AAA", "BBB", "CCC", "TAKEN")}
+    assert meant == {
+        "AAA": ["AAA", "AAA", "BBB", "CCC", "CCC"],
+        "BBB": ["BBB", "AAA", "BBB", "CCC", "CCC"],
+        "CCC": ["CCC", "CCC", "BBB", "CCC", "CCC"],
+        "TAKEN": ["TAKEN"] * 5,
+    }
+    assert table.renamed == {"AAA", "BBB", "CCC", "TAKEN"}
+
+
+def test_a_company_that_is_still_listed_under_its_former_symbol_left_it() -> None:
+    """Lists keep it for long; the names tell."""
+    old = Instrument(symbol="OLD", name="Zoot Inc.", kind="STOCK")
+    new = Instrument(
+        symbol="NEW", name="Zoot Inc. - Common Stock", former_symbols=("OLD",), former_until=("2020-01-01",)
+    )
+    assert InstrumentTable([old, new]).meant("OLD", None) == "NEW"
+
+
 def test_a_former_symbol_without_a_date_is_known_but_never_meant_by_a_name() -> None:
     """Instruments that were loaded before there were dates keep their former symbols."""
     table = InstrumentTable([Instrument(symbol="NEW", name="Zoot", former_symbols=("OLD",))])

@@ -70,6 +70,21 @@ def found(text: str, *tagged: str, at: int | None = None) -> dict[str, str]:
         ("ASTS 30c for March", {"ASTS": "traded"}),
         ("the VIX and NDX are down", {"^VIX": "bare", "^NDX": "bare"}),
         ("bitcoin and dogecoin, the nikkei", {"BTC-USD": "name", "DOGE-USD": "name", "^N225": "name"}),
+        ("$BRK.B/$AAPL/$TSLA", {"BRK-B": "cashtag", "AAPL": "cashtag", "TSLA": "cashtag"}),
+        ("$BRK/B but $GME/AMC", {"BRK-B": "cashtag", "GME": "cashtag", "AMC": "bare"}),
+        ("VOD.L/BP.L", {"VOD.L": "exchange", "BP.L": "exchange"}),
+        ("$700.HK, 700.HK and HKG:700", {"0700.HK": "exchange"}),
+        ("$ZZYQ.a and $ZZYX_f", {"ZZYQ-A": "cashtag_unknown", "ZZYX-F": "cashtag_unknown"}),
+        ("two makers (NASDAQ: TSLA, AAPL)", {"TSLA": "exchange", "AAPL": "exchange"}),
+        (
+            "(NYSE: F, GM and GME; LON: BP)",
+            {"F": "exchange", "GM": "exchange", "GME": "exchange", "BP.L": "exchange"},
+        ),
+        ("Agilent (NYSE: A) and $NOK", {"A": "exchange", "NOK": "cashtag"}),
+        ("NASDAQ: NDX and SHA:600519", {"^NDX": "exchange", "600519.SS": "exchange"}),
+        ("bought 5 $NOK calls, then $HKD", {"NOK": "cashtag", "HKD": "cashtag"}),
+        ("$USD beside $TSLA", {"USD": "cashtag", "TSLA": "cashtag"}),
+        ("amazon.com and booking.com grow", {"AMZN": "name", "BKNG": "name"}),
     ],
 )
 def test_instruments_are_found(text: str, symbols: dict[str, str]) -> None:
@@ -104,6 +119,15 @@ def test_instruments_are_found(text: str, symbols: dict[str, str]) -> None:
         "ASTS beside nothing",
         "Visa applications open, companies shell out for shares",
         "ABBÁ and ÉGME",
+        "Nasdaq: 2.3% and NASDAQ: 15,000, NYSE: 10 new highs, NSE: 18000, HKEX: 24,000",
+        "NYSE: HALTED at 10:30 IST: OPEN, SIX: HOURS, BIT: COIN",
+        "mended CVE:2021-1234 of CVE: ABCD",
+        "NYSE: A new high, NASDAQ: DOWN",
+        "in $USD 500, 300 $CAD, 1.5k $EUR, $HKD 12 and 2 million $INR",
+        "$US, $EUR, $GBP; $USD/JPY and $EUR/$USD",
+        "it cost 3500.TO or $5000.IS",
+        "read it on tesla.com, www.tesla.com or news.gamestop.com",
+        "bit.ly/tesla, BIT.LY/GME and Reuters.com/tesla/GME",
     ],
 )
 def test_nothing_is_found(text: str) -> None:
@@ -127,6 +151,37 @@ def test_tags_of_the_source_count_known_or_not() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("tag", "symbols"),
+    [
+        ("BTC", {"BTC-USD": "tag"}),
+        ("$SPX", {"^GSPC": "tag"}),
+        ("BTC.X", {"BTC-USD": "tag"}),
+        ("btc-usd", {"BTC-USD": "tag"}),
+        ("^GSPC", {"^GSPC": "tag"}),
+        ("BRK/B", {"BRK-B": "tag"}),
+        ("VOD.L", {"VOD.L": "tag"}),
+        ("700.HK", {"0700.HK": "tag"}),
+        ("ZZYQ.TO", {"ZZYQ.TO": "tag_unknown"}),
+        ("1234.HK", {"1234.HK": "tag_unknown"}),
+        ("ZZYQ-PA", {"ZZYQ-PA": "tag_unknown"}),
+        ("ZZYQ-LONG", {}),
+        ("EUR", {}),
+    ],
+)
+def test_tags_are_read_as_cashtags_are(tag: str, symbols: dict[str, str]) -> None:
+    """Nicknames, suffixes of markets and coins, classes of shares; a tag and the cashtag that it repeats are one."""
+    assert found("nothing more", tag) == symbols
+    assert set(found(f"the ${tag.strip('$').upper()}", tag)) >= set(symbols)
+
+
+def test_money_that_the_source_took_for_a_tag_is_none() -> None:
+    """Where the text shows the sum; a currency that stands nowhere in the text is the fund of that symbol."""
+    assert found("it cost $USD 500", "USD") == {}
+    assert found("$hit happens", "HIT") == {}
+    assert found("a fund", "USD") == {"USD": "tag"}
+
+
 def test_the_best_rule_is_kept_and_symbols_are_sorted() -> None:
     """An instrument is there once, by its surest rule, in the order of the symbols."""
     mentions = MATCHER.find("Tesla TSLA $TSLA and AAPL", ["TSLA", "AAPL"])
@@ -134,7 +189,7 @@ def test_the_best_rule_is_kept_and_symbols_are_sorted() -> None:
 
 
 def test_names_mean_the_symbol_of_the_posts_time() -> None:
-    """Facebook in March 2022 is FB, and META from June 2022 on; what was written as a symbol stays."""
+    """Facebook in March 2022 is FB, and META from June 2022 on."""
     before, after = from_rfc3339("2022-03-14T12:00:00Z"), from_rfc3339("2022-07-01T12:00:00Z")
     assert found("facebook fell", at=before) == {"FB": "name"}
     assert found("facebook fell", at=after) == {"META": "name"}
@@ -142,9 +197,37 @@ def test_names_mean_the_symbol_of_the_posts_time() -> None:
     assert found("$FB and facebook", at=before) == {"FB": "cashtag"}
 
 
+@pytest.mark.parametrize(
+    ("text", "tags", "day", "symbols"),
+    [
+        ("facebook and $FB", (), "2023-07-01", {"META"}),
+        ("facebook and $META", (), "2022-03-01", {"FB"}),
+        ("FB (NASDAQ: FB) sinks", ("FB",), "2023-07-01", {"META"}),
+        ("$SQ", (), "2025-07-01", {"XYZ"}),
+        ("$SQ", (), "2024-07-01", {"SQ"}),
+        ("$LB", (), "2025-07-01", {"LB"}),
+        ("$WTW", (), "2014-07-01", {"WTW"}),
+    ],
+)
+def test_symbols_mean_those_of_the_posts_time(text: str, tags: tuple[str, ...], day: str, symbols: set[str]) -> None:
+    """One series: what was left means what came, what is to come what is, unless another company has or had it."""
+    assert set(found(text, *tags, at=from_rfc3339(f"{day}T12:00:00Z"))) == symbols
+
+
+def test_a_part_of_a_post_is_read_with_the_knowledge_of_the_whole() -> None:
+    """Names that need support, symbols that are traded, capitals; no instrument that the whole does not name."""
+    read = MATCHER.reader("Tesla plunges. Apple soars, TSLA IS DEAD. I bought BB. ASTS is BB", ("GME",))
+    parts = ("Tesla plunges", "Apple soars", "apple pie", "TSLA IS DEAD", "ASTS is BB", "a BBB", "GME", "$MSFT", "")
+    named = ({"TSLA"}, {"AAPL"}, set(), {"TSLA"}, {"BB"}, set(), {"GME"}, set(), set())
+    assert tuple(read(part) for part in parts) == named
+    assert MATCHER.reader("$GM, $UP, $ZZYQ", ())("GM, UP and ZZYQ") == {"GM", "ZZYQ"}
+    before = from_rfc3339("2022-03-14T12:00:00Z")
+    assert MATCHER.reader("facebook and Apple fall", (), before)("facebook") == {"FB"}
+
+
 def test_what_is_not_sure_enough_is_told_apart() -> None:
     """Below the set confidence a mention is left out, and the matcher says which; nothing is in both."""
-    kept, unsure = MATCHER.judge("ASTS beside $GME", [])
+    kept, unsure, _ = MATCHER.judge("ASTS beside $GME", [])
     assert {m.symbol: m.rule for m in kept} == {"GME": "cashtag"}
     assert {m.symbol: m.rule for m in unsure} == {"ASTS": "bare_alone"}
     assert all(mention.confidence < 0.5 for mention in unsure)
@@ -249,6 +332,13 @@ def test_the_surest_mentions_are_kept_where_there_are_too_many() -> None:
     mentions = MATCHER.find(f"{unknown} $TSLA tesla $GME", [])
     assert len(mentions) == MAX_MENTIONS
     assert {"TSLA", "GME"} <= {mention.symbol for mention in mentions}
+
+
+def test_crowded_is_what_lost_an_instrument() -> None:
+    """Sixty-four fit."""
+    symbols = [f"$Q{a}{b}Q" for a in "ABCDEFGHIJKLM" for b in "QWXYZ"]
+    assert not MATCHER.judge(" ".join(symbols[:MAX_MENTIONS]), []).crowded
+    assert MATCHER.judge(" ".join(symbols[: MAX_MENTIONS + 1]), []).crowded
 
 
 @pytest.mark.shared

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bench.sentiment.hostile import HOSTILE
 from infra.errors import PoisonError
-from infra.instruments import InstrumentTable
+from infra.instruments import InstrumentTable, shipped_table
 from infra.metrics import POSTS_FLAGGED
 from schemas.clocks import Blind, Clock
 from schemas.codec import encode
@@ -84,6 +84,22 @@ def test_each_instrument_has_the_score_of_its_own_clauses() -> None:
     assert tsla.score < 0 < gme.score
     assert scored.sentiment == SCORER.score(text)
     assert PostsFold(MATCHER).questions([post(text)]) == [text, "GameStop soars", "tesla plunges again"]
+
+
+@pytest.mark.parametrize(
+    ("text", "tags"),
+    [
+        ("tesla plunges. Apple soars. GameStop jumps", ()),
+        ("Tesla plunges; Apple soars", ()),
+        ("Apple soars", ("TSLA",)),
+    ],
+)
+def test_a_name_that_the_whole_post_supports_owns_its_clause(text: str, tags: tuple[str, ...]) -> None:
+    """Apple's mood is not that of the company before it; what has no clause has that of the whole."""
+    fold = PostsFold(Matcher(shipped_table()))
+    scores = {record.symbol: record.score for record in feed(fold, post(text, symbols=tags))[1:]}
+    assert scores["AAPL"] == SCORER.score("Apple soars").score
+    assert scores["TSLA"] == SCORER.score(text if tags else "tesla plunges").score
 
 
 @pytest.mark.parametrize("text", ["tesla and GameStop soar", "tesla soars, great day", "$TSLA, $GME. Both will soar!"])

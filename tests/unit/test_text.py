@@ -29,6 +29,15 @@ def test_links_addresses_and_handles_go() -> None:
     """URLs, paths below a host, e-mail addresses and handles are replaced by spaces; the rest stays."""
     text = "a https://x.example/q?s=1 b www.example.com c me@example.com d @someone e x.example/path f 3/4"
     assert without_links(text).split() == ["a", "b", "c", "d", "e", "f", "3/4"]
+    assert without_links("a bit.ly/x b BIT.LY/X c a.b.c.co.uk/x/y d").split() == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    "text", ["VOD.L/BP.L", "$BRK.B/$AAPL/$TSLA", "RIO.AX/BHP.AX", "$TSLA.up/down", "9.5/10", "$71.4/share"]
+)
+def test_no_host_no_link(text: str) -> None:
+    """Symbols, prices and marks with a bar between them stay."""
+    assert without_links(text) == text
 
 
 def test_normal_form() -> None:

@@ -1,7 +1,7 @@
 """Posts: validated, freed of duplicates, matched with instruments and scored."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -60,8 +60,9 @@ class PostsFold(Fold):
         self._without_posts = frozenset(without_posts)
         self._seen = SeenPosts()
         self._notes = Notes()
+        # Of the matcher alone: what points back to the fold would keep it, and a month of posts, when it is given up.
         self._apart: Callable[[str, tuple[str, ...], int, str | None], Mapping[str, str]] = lru_cache(_KEPT_TEXTS)(
-            self._tell_apart
+            partial(_tell_apart, matcher)
         )
 
     def questions(self, records: Sequence[RawPost]) -> Sequence[str]:
@@ -105,10 +106,6 @@ class PostsFold(Fold):
         if len(mentions) < 2:
             return {}
         return self._apart(record.text[:READ_CHARACTERS], record.symbols, record.event_time, record.community)
-
-    def _tell_apart(self, text: str, tagged: tuple[str, ...], at: int, community: str | None) -> Mapping[str, str]:
-        parts = clauses(text[:SCORED_CHARACTERS].strip())
-        return own_texts(parts, self._matcher.reader(text, tagged, at, community)) if len(parts) > 1 else {}
 
     def _emits(
         self,
@@ -158,6 +155,13 @@ class PostsFold(Fold):
     def describe(self, symbol: str) -> Mapping[str, Any]:
         """The remembered posts that name the symbol: how many, and the newest."""
         return self._seen.describe(symbol)
+
+
+def _tell_apart(
+    matcher: Matcher, text: str, tagged: tuple[str, ...], at: int, community: str | None
+) -> Mapping[str, str]:
+    parts = clauses(text[:SCORED_CHARACTERS].strip())
+    return own_texts(parts, matcher.reader(text, tagged, at, community)) if len(parts) > 1 else {}
 
 
 def check(record: RawPost) -> None:

@@ -1,10 +1,13 @@
 """Snapshots: what a partition is after them, whichever version wrote them."""
 
+import gc
 import json
+import weakref
 from collections.abc import Mapping, Sequence
 from functools import cache
 from math import log
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,8 +16,8 @@ from infra.instruments import shipped_table
 from infra.settings import Settings
 from schemas.clocks import Clock
 from schemas.codec import codec_for
-from schemas.records import Bar, Indicators, Mention, Quote, RawQuote, Record, Sentiment
-from schemas.topics import BARS, QUOTES, RAW_QUOTES, SENTIMENT, TOPICS
+from schemas.records import Bar, Indicators, Mention, Quote, RawPost, RawQuote, Record, Sentiment
+from schemas.topics import BARS, QUOTES, RAW_POSTS, RAW_QUOTES, SENTIMENT, TOPICS
 from streams import topology
 from streams.engine.core import Entry, Output, PartitionCore
 from streams.engine.snapshots import read_snapshot
@@ -278,3 +281,35 @@ def test_the_posts_that_name_a_symbol_are_told() -> None:
     assert [post["key"] for post in told["newest"]] == [f"x:{number}" for number in range(11, 1, -1)]
     assert seen.describe("GME")["newest"][0] == {"key": "x:10", "revision": 10, "event_time": "2023-11-14T22:25:00Z"}
     assert seen.describe("AMC") == {}
+
+
+@pytest.mark.parametrize("name", ["quotes", "bars", "moods", "correlations", "posts"])
+def test_a_partition_that_was_given_up_is_gone_at_once(name: str) -> None:
+    """Nothing that a core keeps points back to it: what it keeps would else wait hours for a collection."""
+    core = core_of(posts_stage() if name == "posts" else stages()[name])
+    fold(core, [post_entry()] if name == "posts" else inputs(stages()[name]))
+    kept = [weakref.ref(core), weakref.ref(core._fold)]
+    gc.disable()
+    try:
+        del core
+        assert [reference() for reference in kept] == [None, None]
+    finally:
+        gc.enable()
+
+
+@cache
+def posts_stage() -> Stage:
+    """The stage of posts, with nobody to ask."""
+
+    async def ask(texts: Sequence[str]) -> Mapping[str, Any]:
+        raise NotImplementedError
+
+    return topology.posts(Settings(), shipped_table(), ask)
+
+
+def post_entry() -> Entry:
+    """A post that names two instruments apart."""
+    record = RawPost(
+        source="x", post_id="1", event_time=START, ingest_time=START, text="$TSLA soars; $GME falls and plunges"
+    )
+    return Entry(RAW_POSTS, 0, 0, TOPICS[RAW_POSTS].key(record).encode(), codec_for(RAW_POSTS).encode(record), [])

@@ -28,7 +28,7 @@ def test_every_history_ends_like_the_plain_run() -> None:
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_broken_system_is_noticed(mutant: Mutant) -> None:
-    """Each of thirteen ways to break engine, broker or database is noticed within the number of histories it states,
+    """Each of these ways to break engine, broker or database is noticed within the number of histories it states,
     in a history that ends well without it.
     """
     wrong = (seed for seed in range(mutant.within) if carry_out(draw(mutant.flow, seed), mutant.breaking))

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
+from confluent_kafka import TopicPartition
 from prometheus_client import REGISTRY
 
 from infra import metrics
@@ -30,7 +31,7 @@ from streams import topology
 from streams.engine.chunks import Handover
 from streams.engine.core import Output
 from streams.engine.ends import Ends
-from streams.engine.progress import forget_lag, report_lag
+from streams.engine.progress import report_lag
 from streams.engine.pump import Pump, count_written
 
 NOWHERE = "127.0.0.1:1"
@@ -48,11 +49,14 @@ def nothing_counted() -> None:
         metric.clear()
 
 
-def worker() -> None:
+def nothing(*_: object) -> Any:
+    """Whatever is asked for."""
+
+
+def worker() -> Pump:
     """Of correlations, before it starts."""
-    nothing: Any = lambda *_: None  # noqa: E731
-    settings, stage = Settings(), topology.correlations(Settings())
-    Pump(stage, settings, NOWHERE, "a", send=nothing, handover=Handover(), end=nothing, now=lambda: 0)
+    stage = topology.correlations(Settings())
+    return Pump(stage, Settings(), NOWHERE, "a", send=nothing, handover=Handover(), end=nothing, now=lambda: 0)
 
 
 def sink() -> None:
@@ -70,7 +74,7 @@ def producer() -> None:
     [(worker, (BARS, SENTIMENT)), (sink, (QUOTES, BARS)), (producer, RAW_TOPICS)],
     ids=lambda given: getattr(given, "__name__", ""),
 )
-def test_dead_letters_are_served_before_there_are_any(made: Callable[[], None], topics: tuple[str, ...]) -> None:
+def test_dead_letters_are_served_before_there_are_any(made: Callable[[], object], topics: tuple[str, ...]) -> None:
     """Each reason of each topic is 0: an alert on a rise would not see a series that begins at 1."""
     made()
     for topic in topics:
@@ -93,9 +97,9 @@ def test_a_worker_shows_nothing_of_partitions_that_it_gave_up() -> None:
     """Lag and watermark of a partition that another worker has would stand still here; the rest stays."""
     core = SimpleNamespace(watermark=7 * MICROS)
     owned: Any = [SimpleNamespace(partition=number, committed={BARS: 1}, core=core) for number in (0, 1)]
-    log: Any = SimpleNamespace(get_watermark_offsets=lambda *_, **__: (0, 5))
-    assert report_lag(log, owned, [BARS], Ends({}), ask=False) == 8
-    forget_lag([0, 2], [BARS])
+    client: Any = SimpleNamespace(get_watermark_offsets=lambda *_, **__: (0, 5), unassign=nothing)
+    assert report_lag(client, owned, [BARS], Ends({}), ask=False) == 8
+    worker()._revoke(client, [TopicPartition(topic, number) for topic in (BARS, SENTIMENT) for number in (0, 2)])
     lags = [value("kafka_consumergroup_lag", topic=BARS, partition=number) for number in "01"]
     marks = [value("moodtape_watermark_seconds", partition=number) for number in "01"]
     assert (lags, marks) == ([None, 4], [None, 7])

@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RECORDING ?=
 MINUTES ?= 60
+ARGS ?=
 # Tests run on so many processes, each with servers of its own; a file stays on one. A process that dies ends the run:
 # xdist gives the rest to another, which may then wait for ever (pytest-dev/pytest-xdist#784).
 WORKERS ?= 2
@@ -75,12 +76,18 @@ types: setup
 layers: setup
 	@$(BIN)/lint-imports
 
+# Those without ARGS need none; `make bench-sentiment ARGS=speed` and the compact model need requirements-finbert.lock.
 bench: ## List the measurements.
-	@echo "Each is python -m bench.NAME --help, or make bench-NAME:"
-	@for name in engine sink safety latency growth stage correlation light matching mentions recordings refill sentiment throughput; do echo "  make bench-$$name"; done
+	@echo "Each is python -m bench.NAME --help, or make bench-NAME with its options in ARGS:"
+	@for name in correlation engine growth latency matching refill safety sink stage throughput \
+	  "compact ARGS='fold|show|train|teach --base WHEEL ...'" \
+	  "light ARGS='speed|held|train ...'" \
+	  "mentions ARGS='--before CHECKOUT'" \
+	  "recordings ARGS='--before CHECKOUT'" \
+	  "sentiment ARGS='languages|spam|copies|hostile|speed|cascade ...'"; do echo "  make bench-$$name"; done
 
 bench-%: setup ## Run a measurement (minutes); results go to bench/results.
-	@$(BIN)/python -m bench.$*
+	@$(BIN)/python -m bench.$* $(ARGS)
 
 lock: setup ## Pin the newest versions again.
 	@$(UV) pip compile pyproject.toml --extra embedded --extra compact --extra dev --universal --generate-hashes --no-header --no-annotate --upgrade -q -o requirements.lock

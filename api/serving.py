@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from infra.errors import UserError
 from infra.files import write_whole
 from infra.listening import listen, require_key_or_loopback, url_of
+from infra.metrics import announce
 from infra.settings import Settings
 
 GRACE_SECONDS = 8
@@ -50,6 +51,7 @@ def serve(
 
     def tell() -> None:
         write_whole(note, json.dumps({"url": url, "pid": os.getpid()}))
+        announce(settings.data_dir, note.stem, url)
         listening(url)
 
     config = uvicorn.Config(

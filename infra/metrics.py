@@ -4,15 +4,17 @@ import atexit
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import get_args
 
 import psutil
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 
-from .errors import UserError
+from .errors import PoisonReason, UserError
 from .files import write_whole
+from .listening import url_of
 from .log import get_logger
 from .settings import Settings
 
@@ -20,10 +22,12 @@ _log = get_logger(__name__)
 TARGETS_FOLDER = "metrics"
 
 RECORDS_IN = Counter("moodtape_records_in_total", "Records read from a topic.", ["topic"])
-RECORDS_OUT = Counter("moodtape_records_out_total", "Records written to a topic.", ["topic"])
+RECORDS_OUT = Counter("moodtape_records_out_total", "Facts written to a topic; no clocks, no dead letters.", ["topic"])
 DEAD_LETTERS = Counter("moodtape_dead_letters_total", "Records sent to the dead letters.", ["topic", "reason"])
 POSTS_FLAGGED = Counter(
-    "moodtape_posts_flagged_total", "Posts by what is special about them: late, foreign, long, crowded.", ["flag"]
+    "moodtape_posts_flagged_total",
+    "Posts by what is special about them: late, foreign, long, crowded, unsure_mention.",
+    ["flag"],
 )
 COMMITS = Counter("moodtape_commits_total", "Transactions by result.", ["result"])
 COMMIT_SECONDS = Histogram("moodtape_commit_seconds", "Duration of a transaction's commit.")
@@ -44,7 +48,30 @@ RETRIES = Counter("moodtape_retries_total", "Attempts repeated after a transient
 MENTIONS_UNSURE = Counter(
     "moodtape_mentions_unsure_total", "Instruments seen in posts, but not surely enough, by rule.", ["rule"]
 )
-TEXTS_SCORED = Counter("moodtape_texts_scored_total", "Texts answered by the scorer, by where from.", ["by"])
+TEXTS_SCORED = Counter(
+    "moodtape_texts_scored_total", "Texts answered by the scorer: by the model, from its cache, or failed.", ["by"]
+)
+# Their label is no `process`: that is the scraped process itself, here the supervisor.
+PROCESS_RESTARTS = Counter("moodtape_process_restarts_total", "Starts of what had died, by the supervisor.", ["name"])
+PROCESS_RUNNING = Gauge("moodtape_process_running", "Whether what the supervisor keeps running runs.", ["name"])
+
+
+def expect_dead_letters(topics: Iterable[str]) -> None:
+    """Serve the dead letters of topics as 0 before there are any: a series that begins at 1 has not risen."""
+    for topic in topics:
+        for reason in get_args(PoisonReason):
+            DEAD_LETTERS.labels(topic, reason)
+
+
+def show_kept(name: str, *, running: bool) -> None:
+    """Show whether a process that is to run does; its restarts are served from 0 on."""
+    PROCESS_RESTARTS.labels(name)
+    PROCESS_RUNNING.labels(name).set(running)
+
+
+def forget_kept(name: str) -> None:
+    """The process is not to run any more."""
+    PROCESS_RUNNING.remove(name)
 
 
 class Health:
@@ -64,7 +91,7 @@ class Health:
 def serve_health(health: Health, settings: Settings, name: str) -> int:
     """Serve ``/metrics``, ``/livez`` and ``/readyz`` of the process ``name`` from a daemon thread; returns the port.
 
-    ``<data_dir>/metrics/*.json`` tells Prometheus where (``file_sd_configs``), for as long as the process lives.
+    Prometheus is told where; see :func:`announce`.
 
     Raises:
         UserError: the address cannot be had.
@@ -99,15 +126,19 @@ def serve_health(health: Health, settings: Settings, name: str) -> int:
             "set another MOODTAPE_METRICS_PORT (0 = a free one) or MOODTAPE_METRICS_HOST"
         ) from None
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
-    port = int(server.server_address[1])
+    announce(settings.data_dir, name, url_of(server.socket))
+    return int(server.server_address[1])
+
+
+def announce(data_dir: Path, name: str, url: str) -> None:
+    """Tell Prometheus where ``/metrics`` of this process is (``file_sd_configs``), for as long as it lives."""
     try:
-        _announce(settings.data_dir / TARGETS_FOLDER, name, f"{settings.metrics_host}:{port}")
+        _write_target(data_dir / TARGETS_FOLDER, name, url.removeprefix("http://"))
     except OSError as error:  # a full disk is no reason not to work
-        _log.warning("metrics are served but not announced", port=port, error=str(error))
-    return port
+        _log.warning("metrics are served but not announced", url=url, error=str(error))
 
 
-def _announce(folder: Path, name: str, address: str) -> None:
+def _write_target(folder: Path, name: str, address: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.glob("*.json"):
         pid = path.stem.rpartition("-")[2]

@@ -134,12 +134,12 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(None, description="Key that callers must send when set.")
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
-    metrics_host: str = Field("127.0.0.1", description="Address of /metrics, /livez and /readyz of a worker.")
+    metrics_host: str = Field("127.0.0.1", description="Address of /metrics, /livez and /readyz of a process.")
     metrics_port: int = Field(
         0,
         ge=0,
         le=65535,
-        description="Port of /metrics, /livez and /readyz of a worker; 0 = free, as for workers of one supervisor.",
+        description="Port of /metrics, /livez and /readyz; 0 = free. A supervisor takes it, its processes free ones.",
     )
 
     @field_validator("api_key", "database_url", "redis_url")

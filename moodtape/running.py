@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from infra.endpoints import Endpoints, find_endpoints
 from infra.errors import ServiceUnavailable
 from infra.kafka import plain_producer
+from infra.metrics import Health, serve_health
 from infra.migrate import migrate
 from infra.services import start_services, stop_services
 from infra.settings import Settings
@@ -53,6 +54,9 @@ def running(settings: Settings, workers: int, producers: Sequence[Child], note: 
     stop, supervisor = threading.Event(), Supervisor(settings)
     on_stop(stop.set, within=None, last=supervisor.kill)
     supervisor.take_over()
+    health = Health()
+    health.ready["processes"] = supervisor.missing
+    serve_health(health, settings, "supervisor")
     servers = ServerTender(settings)
     up_before = servers_are_up(settings)
     try:

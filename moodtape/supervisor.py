@@ -18,6 +18,7 @@ from typing import Any
 from infra.errors import UserError
 from infra.files import write_whole
 from infra.log import get_logger
+from infra.metrics import PROCESS_RESTARTS, forget_kept, show_kept
 from infra.processes import ProcessId
 from infra.settings import Settings
 
@@ -49,7 +50,8 @@ class Child:
     @property
     def running(self) -> bool:
         """Whether the process lives."""
-        return self.process is not None and self.process.poll() is None
+        process = self.process  # the health page asks from another thread
+        return process is not None and process.poll() is None
 
 
 @dataclass(slots=True)
@@ -75,6 +77,13 @@ class Supervisor:
     def finished(self) -> bool:
         """Whether every ``once`` process ended well."""
         return all(child.finished == 0 for child in self.children if child.once)
+
+    def missing(self) -> str | None:
+        """Which processes shall run and do not, for the health page; None where all do."""
+        if not self.children:
+            return "nothing was started yet"
+        names = [child.name for child in self.children if child.finished is None and not child.running]
+        return f"not running: {', '.join(names)}" if names else None
 
     def start(self, children: Sequence[Child]) -> None:
         """Start processes."""
@@ -107,12 +116,16 @@ class Supervisor:
             _log.error("process not started", name=child.name, error=str(error), again_in_seconds=MOST_DELAY_SECONDS)
             return False
         child.restarts += 1
+        PROCESS_RESTARTS.labels(child.name).inc()
         return True
 
     def _note_death(self, child: Child, code: int) -> None:
         child.process, child.code = None, code
+        show_kept(child.name, running=False)
         if child.once and code in (0, UserError.exit_code):
             child.finished = code
+            if code == 0:
+                forget_kept(child.name)
             return
         lived = time.monotonic() - child.started
         child.delay = FIRST_DELAY_SECONDS if lived > HEALTHY_SECONDS else min(child.delay * 2, MOST_DELAY_SECONDS)
@@ -133,10 +146,11 @@ class Supervisor:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                # A fixed port is for one process; these announce where they listen.
+                # A fixed port is for one process, the supervisor; these announce where they listen.
                 env={**os.environ, "MOODTAPE_METRICS_PORT": "0", **self.environment},
             )
         child.started = time.monotonic()
+        show_kept(child.name, running=True)
 
     def stop(self) -> None:
         """SIGTERM to all, in reverse order of start; SIGKILL to those that do not end in time."""

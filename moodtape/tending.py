@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from infra.endpoints import KAFKA, SERVERS, external_urls
@@ -11,6 +11,7 @@ from infra.errors import MoodtapeError
 from infra.files import free_bytes
 from infra.ledger import Ledger
 from infra.log import get_logger
+from infra.metrics import PROCESS_RESTARTS, forget_kept, show_kept
 from infra.services import start_services
 from infra.settings import Settings
 
@@ -58,6 +59,7 @@ class ServerTender:
     def look(self) -> None:
         """Called often; has an eye on the room each time, and looks who died once a second."""
         if KAFKA in self._ours and self._lacks_room():
+            show_kept(KAFKA, running=False)
             return
         if not self._ours or self._monotonic() < self._due or (self._thread is not None and self._thread.is_alive()):
             return
@@ -65,7 +67,7 @@ class ServerTender:
         dead = self.dead()
         if dead:
             _log.warning("servers died, starting them again", servers=dead)
-            self._thread = threading.Thread(target=self._bring_back, name="servers", daemon=True)
+            self._thread = threading.Thread(target=self._bring_back, args=(dead,), name="servers", daemon=True)
             self._thread.start()
 
     def _lacks_room(self) -> bool:
@@ -97,9 +99,15 @@ class ServerTender:
         """Names of the embedded servers that were started and whose process is gone."""
         entries = Ledger.load(self._settings.data_dir).entries
         known = {name: entries[name] for name in self._ours if name in entries}
-        return [name for name, entry in known.items() if entry.process is not None and not entry.running()]
+        dead = [name for name, entry in known.items() if entry.process is not None and not entry.running()]
+        for name, entry in known.items():
+            if entry.process is None:  # stopped on purpose
+                forget_kept(name)
+            else:
+                show_kept(name, running=name not in dead)
+        return dead
 
-    def _bring_back(self) -> None:
+    def _bring_back(self, dead: Iterable[str]) -> None:
         try:
             self._start(self._settings)
         except MoodtapeError as error:
@@ -109,3 +117,5 @@ class ServerTender:
             self._delay = min(self._delay * 2, MOST_DELAY_SECONDS)
         else:
             self._delay = FIRST_DELAY_SECONDS
+            for name in dead:
+                PROCESS_RESTARTS.labels(name).inc()

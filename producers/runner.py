@@ -19,7 +19,7 @@ from infra.clock import Now, now_micros, to_rfc3339
 from infra.errors import FatalError, ServiceUnavailable, UserError
 from infra.kafka import insist, plain_producer
 from infra.log import get_logger
-from infra.metrics import DEAD_LETTERS, RECORDS_OUT, SOURCE_CLOCK
+from infra.metrics import DEAD_LETTERS, RECORDS_OUT, SOURCE_CLOCK, expect_dead_letters
 from schemas.clocks import POSITION_HEADER, Clock
 from schemas.codec import codec_for
 from schemas.deadletters import dead_letter_headers
@@ -107,6 +107,7 @@ class Runner:
         self._said: int | None = None
         self._skew = SkewWatch(source.origin.partition("/")[0], now)
         self._quotes, self._posts = codec_for(RAW_QUOTES), codec_for(RAW_POSTS)
+        expect_dead_letters(RAW_TOPICS)
 
     def run(self) -> Produced:
         """Write the source from where it stands in the topics until it ends or ``stop`` is set.

@@ -1,6 +1,6 @@
 """Records that a sink gives up: written to the dead letters of their topic before the sink moves on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message
@@ -9,7 +9,7 @@ from infra.clock import Now
 from infra.errors import PoisonReason, TransientError
 from infra.kafka import plain_producer
 from infra.log import get_logger
-from infra.metrics import DEAD_LETTERS
+from infra.metrics import DEAD_LETTERS, expect_dead_letters
 from schemas.deadletters import failure_headers
 from schemas.topics import dead_letter_topic
 
@@ -27,9 +27,10 @@ class GivenUp(NamedTuple):
 
 
 class Letters:
-    """Writes dead letters for one sink."""
+    """Writes dead letters for one sink; ``topics`` are what it reads."""
 
-    def __init__(self, bootstrap: str, stage: str, group: str, now: Now) -> None:
+    def __init__(self, bootstrap: str, stage: str, group: str, topics: Iterable[str], now: Now) -> None:
+        expect_dead_letters(topics)
         self._stage, self._group, self._now = stage, group, now
         self._producer = plain_producer(bootstrap, **{"message.timeout.ms": _DELIVERY_MS})
         self._errors: list[KafkaError] = []

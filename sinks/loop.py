@@ -90,6 +90,7 @@ class SinkLoop:
         self._asked_at = now()
         self._alone_at: int | None = None
         self._behind: Mapping[Part, int] = {}
+        self._shown: set[Part] = set()
         self.beat = now()
         self.problem: str | None = "not assigned yet"
 
@@ -112,6 +113,7 @@ class SinkLoop:
         try:
             if self._log.moved:
                 self._placed = False
+                self._forget_lag()
             if self._placed:
                 self._pass_on()
             else:
@@ -207,6 +209,14 @@ class SinkLoop:
         self._lag_at = self._now()
         for part, lag in self._log.lags().items():
             CONSUMER_LAG.labels(part.topic, str(part.partition)).set(lag)
+            self._shown.add(part)
+
+    def _forget_lag(self) -> None:
+        """Partitions that another process has now would be shown here for ever as they were."""
+        for part in self._shown:
+            CONSUMER_LAG.remove(part.topic, str(part.partition))
+        self._shown.clear()
+        self._lag_at = 0
 
 
 def watch(loop: SinkLoop, health: Health) -> None:

@@ -190,7 +190,7 @@ def run_timescale(
     group = GROUP if replay == LIVE else f"{GROUP}.{replay}"
     reader = Reader(replay, group)
     topics = [*reader.fact_topics, *sorted(reader.dead_letter_topics & existing_topics(endpoints.kafka))]
-    letters = Letters(endpoints.kafka, "sink.timescale", group, now_micros)
+    letters = Letters(endpoints.kafka, "sink.timescale", group, reader.fact_topics, now_micros)
     store = TimescaleStore(endpoints.database, letters, reader, replay)
     health = Health()
     with closing(store), closing(KafkaLog(settings, endpoints.kafka, group, topics)) as log:

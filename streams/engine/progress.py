@@ -75,6 +75,15 @@ def report_lag(consumer: Consumer, owned: Iterable[Owned], topics: Iterable[str]
     return total
 
 
+def forget_lag(partitions: Iterable[int], topics: Iterable[str]) -> None:
+    """Show nothing of partitions that were given up: another worker does, and what stayed here would stand still."""
+    names = list(topics)
+    for number in map(str, partitions):
+        metrics.WATERMARK.remove(number)
+        for topic in names:
+            metrics.CONSUMER_LAG.remove(topic, number)
+
+
 def _high(consumer: Consumer, place: TopicPartition, ask: bool) -> int | None:
     try:
         found = consumer.get_watermark_offsets(place, **({"timeout": ASK_SECONDS} if ask else {"cached": True}))

@@ -23,7 +23,7 @@ from .chunks import Chunk, Finished, Handover, Owned
 from .core import Output, PartitionCore
 from .ends import Ends
 from .messages import entry_of
-from .progress import Look, Progress, report_lag
+from .progress import Look, Progress, forget_lag, report_lag
 from .restore import Restorer
 from .transactions import CALL_SECONDS, Transactions
 
@@ -85,6 +85,7 @@ class Pump:
         self._restorer = Restorer(bootstrap, stage, self.beat)
         self._transactions = Transactions(bootstrap, stage, instance)
         self._consumer = Consumer(self._consumer_config(bootstrap, instance))
+        metrics.expect_dead_letters(stage.inputs)
 
     def _consumer_config(self, bootstrap: str, instance: str) -> dict[str, object]:
         settings = self._settings
@@ -287,7 +288,7 @@ class Pump:
         if self._transactions.commit(self._pending, self._consumer, self.beat):
             for item in self._pending:
                 item.owned.committed[item.topic] = item.end
-            _count(output for item in self._pending for output in item.outputs)
+            count_written(output for item in self._pending for output in item.outputs)
             self._pending.clear()
             self._pending_since = None
             return
@@ -343,6 +344,7 @@ class Pump:
         self._give_up([owned for number, owned in self._owned.items() if number in numbers])
         for number in numbers:
             self._owned.pop(number, None)
+        forget_lag(numbers, self._sources)
         self._unsure = {place for place in self._unsure if place[1] not in numbers}
         if self._eager:
             consumer.unassign()
@@ -407,13 +409,14 @@ class Pump:
             raise FatalError(problem)
 
 
-def _count(outputs: Iterable[Output]) -> None:
-    """Show what was written, and the dead letters among it."""
+def count_written(outputs: Iterable[Output]) -> None:
+    """Show which facts were written, and which dead letters."""
     written: Counter[str] = Counter()
     for output in outputs:
-        written[output.topic] += 1
         if output.topic.endswith(DLQ_SUFFIX):
             reason = dict(output.headers).get(REASON_HEADER) or b""
             metrics.DEAD_LETTERS.labels(output.topic.removesuffix(DLQ_SUFFIX), reason.decode()).inc()
+        elif output.key is not None:  # a clock has none
+            written[output.topic] += 1
     for topic, count in written.items():
         metrics.RECORDS_OUT.labels(topic).inc(count)

@@ -21,7 +21,7 @@ from infra.files import write_whole
 from infra.listening import url_of
 from infra.log import get_logger
 from infra.memory import settle
-from infra.metrics import TEXTS_SCORED
+from infra.metrics import TEXTS_SCORED, announce
 from schemas.records import SentimentScore
 
 from .cache import ScoreCache, plain_text
@@ -157,6 +157,7 @@ async def serve(scorer: Scorer, sock: socket.socket, data_dir: Path, threads: in
     settle()
     try:
         async with announced(data_dir, url):
+            announce(data_dir, "score", url)
             _log.info("scorer listens", url=url, model=scorer.name, version=scorer.version)
             await server.serve([sock])
     finally:

@@ -51,13 +51,14 @@ class Setting(Enum):
 
     PROXIED = "servers that the test kills and brings back, behind a proxy"
     OWN = "servers that the supervisor looks after itself"
+    SOLE = "as OWN, and started by it"
     UNFED = "as OWN, with whatever its topics hold already and nothing more"
     SMALL_BROKER = "as OWN, the broker's data on a small disk"
     SMALL_DATABASE = "as PROXIED, the database's data on a small disk"
     SMALL_STATE = "as PROXIED, everything else of the data folder on a small disk"
 
 
-_UNPROXIED = (Setting.OWN, Setting.UNFED, Setting.SMALL_BROKER)
+_UNPROXIED = (Setting.OWN, Setting.SOLE, Setting.UNFED, Setting.SMALL_BROKER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,8 @@ class World:
         create_topics(self.endpoints.kafka, self.settings)
         migrate(self.endpoints.database)
         self._shrink()
+        if self.setting is Setting.SOLE:
+            stop_services(self.settings)
         self.environment = {
             **os.environ,
             "MOODTAPE_SCORER": "lexicon",
@@ -134,7 +137,7 @@ class World:
         if self.setting is not Setting.UNFED:
             self.feeder = self.feed(self.seed)
             self.feeder.go()
-            wait_for(self._flows, "everything flows", START_SECONDS)
+            self.await_flow()
 
     def _shrink(self) -> None:
         """Move what the setting says onto a small disk; the servers are down meanwhile."""
@@ -192,9 +195,27 @@ class World:
                 env=self.environment,
             )
 
+    def await_flow(self) -> None:
+        """Wait until everything flows."""
+        wait_for(self._flows, "everything flows", START_SECONDS)
+
     def _flows(self) -> bool:
         last = self.probe.since(time.monotonic() - STEADY_SECONDS)
         return len(last) >= STEADY_SAMPLES and all(sample.most < STEADY_LAG for sample in last)
+
+    def run_again(self, number: signal.Signals) -> None:
+        """End the supervisor, start it again, and wait until everything flows."""
+        assert self._run is not None
+        before = set(self.pids().values())
+        self._run.send_signal(number)
+        self._run.wait(START_SECONDS)
+        self._run = self._moodtape("run", log="run")
+        wait_for(lambda: self._all_anew(before), "the processes run again", START_SECONDS)
+        self.await_flow()
+
+    def _all_anew(self, before: set[int]) -> bool:
+        pids = self.pids()
+        return pids.keys() >= set(PROCESSES) and before.isdisjoint(pids.values())
 
     def feed(self, seed: int, **more: object) -> Feeder:
         """Another origin, started but not yet writing."""
@@ -266,7 +287,7 @@ class World:
         start_services(self.settings)
 
     def member(self, *words: str) -> subprocess.Popen[bytes]:
-        """One more worker, beside the supervisor's."""
+        """One more worker, or another command, beside the supervisor."""
         process = self._moodtape(*words, log="-".join(words))
         self._members.append(process)
         return process

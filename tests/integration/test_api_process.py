@@ -41,15 +41,18 @@ def stop(process: "subprocess.Popen[str]") -> int:
 
 
 def test_it_tells_where_it_listens_ends_cleanly_and_comes_back_there(tmp_path: Path) -> None:
-    """api.json has the URL and the pid of a process that answers; the next one takes the same port."""
+    """api.json has URL and pid of a process that answers, and Prometheus is told; the next one takes the same port."""
     process, url = start(tmp_path)
     told = json.loads((tmp_path / "api.json").read_text())
+    (target,) = json.loads((tmp_path / "metrics" / f"api-{process.pid}.json").read_text())
     alive = httpx.get(f"{url}/livez").status_code
     code = stop(process)
     again, url_again = start(tmp_path)
     code_again = stop(again)
 
     assert told == {"url": url, "pid": process.pid}
+    assert target == {"targets": [url.removeprefix("http://")], "labels": {"process": "api"}}
+    assert list((tmp_path / "metrics").iterdir()) == []
     assert (alive, code, code_again, url_again) == (200, 0, 0, url)
 
 

@@ -17,6 +17,7 @@ from infra.settings import Settings
 from streams.scoring.client import ScoreClient, ask_scorer
 from streams.scoring.lexicon import LexiconScorer
 from streams.scoring.wire import address_file
+from tests.helpers.waiting import wait_for
 
 TEXTS = ["shares surge", "shares plunge", "the sky is wide", "shares  surge"]
 LEXICON = LexiconScorer()
@@ -87,13 +88,20 @@ def test_a_scorer_killed_and_started_elsewhere_only_delays(tmp_path: Path) -> No
 
 
 def test_sigterm_ends_cleanly_and_takes_the_address_away(tmp_path: Path) -> None:
-    """It stops with code 0 and leaves no file that names a dead process; health pages answer before."""
+    """It stops with code 0 and leaves no file that names a dead process; before, health pages answer, and Prometheus is
+    told where.
+    """
     with scorer(tmp_path) as process:
         url = address(tmp_path, process)
         assert [httpx.get(f"{url}/{page}").status_code for page in ("livez", "readyz", "metrics")] == [200] * 3
+        target = tmp_path / "metrics" / f"score-{process.pid}.json"
+        wait_for(target.exists, "Prometheus is told")
+        told = [{"targets": [url.removeprefix("http://")], "labels": {"process": "score"}}]
+        assert json.loads(target.read_text()) == told
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
         assert not address_file(tmp_path).exists()
+        assert not target.exists()
 
 
 def test_bad_questions_are_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The supervisor goes on where the disk does not let it write, and tells who gave up."""
+"""The supervisor goes on where the disk does not let it write, and tells who runs, who died and who gave up."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,45 @@ from infra.errors import UserError
 from infra.settings import Settings
 from moodtape.cli import cli
 from moodtape.supervisor import Child, Supervisor, last_words
+from tests.helpers.kept import forget, shown
 from tests.helpers.waiting import wait_for
+
+
+@pytest.fixture(autouse=True)
+def nothing_shown() -> None:
+    """Whatever earlier tests showed."""
+    forget()
+
+
+def test_a_process_that_dies_again_and_again_is_told(tmp_path: Path) -> None:
+    """Its restarts are served from 0 on and count; while it waits for its next start it does not run."""
+    supervisor = Supervisor(Settings(data_dir=tmp_path))
+    child = Child("status", ("status", "--json"))
+    assert supervisor.missing() == "nothing was started yet"
+    supervisor.start([child])
+    try:
+        assert shown("status") == (1, 0)
+        assert supervisor.missing() is None
+        wait_for(lambda: supervisor.tend() or child.process is None, "its death was noticed")
+        assert shown("status") == (0, 0)
+        assert supervisor.missing() == "not running: status"
+        wait_for(lambda: supervisor.tend() or child.restarts == 1, "it was started again")
+        assert shown("status") == (1, 1)
+    finally:
+        supervisor.stop()
+
+
+def test_of_a_process_that_did_what_it_had_to_nothing_is_told(tmp_path: Path) -> None:
+    """It is not missed."""
+    supervisor = Supervisor(Settings(data_dir=tmp_path))
+    child = Child("status", ("status", "--json"), once=True)
+    supervisor.start([child])
+    try:
+        wait_for(lambda: supervisor.tend() or supervisor.finished, "it has ended")
+        assert shown("status") == (None, 0)
+        assert supervisor.missing() is None
+    finally:
+        supervisor.stop()
 
 
 def test_a_list_that_cannot_be_written_is_written_later(tmp_path: Path) -> None:
@@ -55,6 +93,7 @@ def test_a_process_that_cannot_do_what_it_was_asked_for_gives_up(tmp_path: Path)
     try:
         wait_for(lambda: supervisor.tend() or supervisor.given_up is child, "it gave up")
         assert (child.restarts, supervisor.finished) == (0, False)
+        assert shown("produce-recording") == (0, 0)
         assert "none" in last_words(supervisor.log_of(child))
     finally:
         supervisor.stop()

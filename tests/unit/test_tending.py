@@ -13,6 +13,7 @@ from infra.ledger import Ledger
 from infra.processes import ProcessId
 from infra.settings import Settings
 from moodtape.tending import RESERVE_BYTES, ServerTender
+from tests.helpers.kept import forget, shown
 from tests.helpers.waiting import wait_for
 
 WAIT_SECONDS = 30.0
@@ -35,6 +36,26 @@ def gone() -> ProcessId:
     assert process is not None
     child.communicate(b"\n")
     return process
+
+
+@pytest.fixture(autouse=True)
+def nothing_shown() -> None:
+    """Whatever earlier tests showed."""
+    forget()
+
+
+def test_what_runs_is_told(tmp_path: Path, gone: ProcessId) -> None:
+    """Of servers that live and that died, and of starts; of one that was stopped on purpose nothing any more."""
+    settings = folder_of(tmp_path, kafka=gone, postgres=ProcessId.of(os.getpid()), valkey=ProcessId.of(os.getpid()))
+    now = 0.0
+    tender = ServerTender(settings, lambda _: None, lambda: now)
+    tender.look()
+    tender.wait(WAIT_SECONDS)
+    assert [shown(name) for name in ("kafka", "postgres", "valkey")] == [(0, 1), (1, 0), (1, 0)]
+    folder_of(tmp_path, kafka=ProcessId.of(os.getpid()), valkey=None)
+    now = 10.0
+    tender.look()
+    assert [shown(name) for name in ("kafka", "postgres", "valkey")] == [(1, 1), (1, 0), (None, 0)]
 
 
 def test_only_what_died_is_dead(tmp_path: Path, gone: ProcessId) -> None:
@@ -78,6 +99,7 @@ def test_the_broker_does_not_meet_a_full_disk(tmp_path: Path) -> None:
         assert tender.dead() == []
         for room[0] in (RESERVE_BYTES - 1, RESERVE_BYTES, 2 * RESERVE_BYTES - 1):
             tender.look()
+            assert shown("kafka") == (0, 0)
             assert tender.dead() == ["kafka"]
         assert starts == []
         room[0] = 2 * RESERVE_BYTES

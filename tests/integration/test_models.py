@@ -9,15 +9,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.errors import UserError
 from infra.settings import Settings
+from moodtape.commands.models import models
 from streams.scoring.choose import chosen, make_scorer
 from streams.scoring.evaluate import evaluate_scorer
 from streams.scoring.export import export
 from streams.scoring.hub import PULLED
+from streams.scoring.invented import invented_posts
 from streams.scoring.onnx import OnnxScorer
 from streams.scoring.scorer import Label
 from streams.scoring.torch_classifier import TorchScorer, torch_installed
@@ -185,6 +188,15 @@ def test_an_exported_model_says_the_same(torch: TorchScorer, folder: Path, tmp_p
     assert [OnnxScorer(tmp_path / "made").score(text).label for text in TEXTS] == [torch.score(t).label for t in TEXTS]
     with pytest.raises(UserError, match="there already"):
         export(str(folder), tmp_path / "made", TEXTS, int8=int8)
+
+
+@pytest.mark.torch
+def test_a_copy_is_judged_by_posts_that_we_made_up(torch: TorchScorer, folder: Path, tmp_path: Path) -> None:
+    """Where the user gives none; in single precision all of them keep their label."""
+    done = CliRunner().invoke(models, ["export", str(folder), str(tmp_path / "made"), "--json"])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert (told["texts"], told["agreement"]) == (len(invented_posts()), 1.0)
 
 
 @pytest.mark.torch

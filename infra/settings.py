@@ -108,8 +108,8 @@ class Settings(BaseSettings):
         1,
         ge=1,
         le=64,
-        description="Processes of the scorer that share the texts, each with the model in memory; those of `light` and "
-        "`lexicon` use one core each, of others several.",
+        description="Scorers that share the texts, each a process with the model in memory; more help `light` and "
+        "`lexicon`, which use one core each. With a scorer_url there is one.",
     )
     model: str = Field("ProsusAI/finbert", description="Model that auto looks for: a folder or a hub name.")
 

@@ -104,6 +104,13 @@ class Settings(BaseSettings):
     scorer_url: str | None = Field(
         None, description="http:// address of the scorer; unset = started beside the worker."
     )
+    scorer_processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Scorers that share the texts, each a process with the model in memory; more help `light` and "
+        "`lexicon`, which use one core each. With a scorer_url there is one.",
+    )
     model: str = Field("ProsusAI/finbert", description="Model that auto looks for: a folder or a hub name.")
 
     sets_dir: Path = Field(

@@ -33,13 +33,21 @@ TABLE_TOPICS = tuple(name for name in TOPICS if name not in (RAW_QUOTES, RAW_POS
 
 def children(settings: Settings, workers: int) -> list[Child]:
     """Every process but servers and producers; ``workers`` of each stage."""
-    found = [] if settings.scorer_url else [Child("score-1", ("score", "--port", "0"))]
+    found = scorers(settings)
     for stage in STAGES:
         for number in range(1, workers + 1):
             name = f"stream-{stage}" if number == 1 else f"stream-{stage}-{number}"
             found.append(Child(name, ("stream", stage)))
     found += [Child("sink-timescale", ("sink", "timescale")), Child("sink-latest", ("sink", "latest"))]
     return [*found, Child("api", ("api",))]
+
+
+def scorers(settings: Settings) -> list[Child]:
+    """The scorers' processes; none where the user names one of their own."""
+    if settings.scorer_url:
+        return []
+    numbers = range(1, settings.scorer_processes + 1)
+    return [Child(f"score-{number}", ("score", "--port", "0", "--number", str(number))) for number in numbers]
 
 
 def drained(endpoints: Endpoints) -> bool:

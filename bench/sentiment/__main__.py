@@ -1,4 +1,4 @@
-"""``python -m bench.sentiment speed|cascade|languages|spam|copies|hostile``: what scores cost, what the gates do.
+"""``python -m bench.sentiment speed|cascade|several|languages|spam|copies|hostile``: cost of scores, what gates do.
 
 ``speed`` needs transformers, torch, onnx and onnxruntime (``requirements-finbert.lock``), the others nothing.
 """
@@ -26,6 +26,7 @@ from .copies import planted_copies
 from .folding import folded
 from .hostile import HOSTILE
 from .other_languages import SENTENCES
+from .several import different_texts, turn
 from .workloads import workloads
 
 BASE = "pipeline"
@@ -105,6 +106,28 @@ def cascade(model: Path, sets: str, texts: int) -> None:
             click.echo(
                 f"{name:<15} {point.confidence:4.2f}  asked {point.asked:6.1%}  accuracy {point.accuracy:.3f}"
                 f"  macro-F1 {point.macro_f1:.3f}  {1e6 * point.cost:7.0f} CPU-us a text"
+            )
+
+
+@main.command()
+@click.option("--scorer", default="light", show_default=True)
+@click.option("--texts", default=20_000, show_default=True, help="Different posts of the recording `stocknet_2014`.")
+@click.option("--processes", default=2, show_default=True, type=click.IntRange(2))
+@click.option("--rounds", default=3, show_default=True)
+def several(scorer: str, texts: int, processes: int, rounds: int) -> None:
+    """Texts a second of one scorer process and of several, taking turns; all must say the same."""
+    asked = different_texts("stocknet_2014", texts)
+    first = None
+    for number in range(rounds):
+        for count in (1, processes) if number % 2 == 0 else (processes, 1):
+            done = turn(asked, scorer, count)
+            first = first or done.answers
+            if done.answers != first:
+                raise click.ClickException(f"{count} processes say something else")
+            scorers, client = (1e6 * seconds / len(asked) for seconds in (done.scorers, done.client))
+            click.echo(
+                f"{count} processes: {len(asked) / done.seconds:,.0f} texts/s; "
+                f"CPU-us a text: {scorers:.0f} of the scorers, {client:.0f} of who asks"
             )
 
 

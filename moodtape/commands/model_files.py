@@ -1,24 +1,20 @@
 """``moodtape models pull`` and ``export``: bring a model here, turn it into ONNX."""
 
-import random
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from infra.errors import UserError
-from producers.simulated_texts import STYLES, Mood, about
 from streams.scoring.compact import pull_compact
 from streams.scoring.export import LEAST_AGREEMENT, export
 from streams.scoring.hub import pull
-from streams.scoring.sets import read_labelled
+from streams.scoring.invented import invented_posts
+from streams.scoring.sets import read_texts
 
 from ..options import Invocation, Number, common
 
 COMPACT = "compact"
-OWN_TEXTS = 500
-_MOODS: tuple[Mood, ...] = ("positive", "negative", "neutral")
-_NAMES = (("TSLA", "Tesla"), ("AAPL", "Apple"), ("JPM", "JPMorgan"), ("XOM", "Exxon Mobil"), ("GME", "GameStop"))
 
 
 @click.command(name="pull")
@@ -51,7 +47,11 @@ def pull_model(call: Invocation, name: str, base: Path | None) -> None:
 @click.argument("model")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--int8", is_flag=True, help="Weights of 8 bits: a quarter of the size, about twice as fast.")
-@click.option("--texts", type=click.Path(path_type=Path), help="CSV whose texts the gate compares; unset = our own.")
+@click.option(
+    "--texts",
+    type=click.Path(path_type=Path),
+    help="CSV file with a column text: what both must say the same of; unset = some 300 posts that we made up.",
+)
 @click.option(
     "--agreement",
     default=LEAST_AGREEMENT,
@@ -61,8 +61,11 @@ def pull_model(call: Invocation, name: str, base: Path | None) -> None:
 )
 @common
 def export_model(call: Invocation, model: str, folder: Path, int8: bool, texts: Path | None, agreement: float) -> None:
-    """Write MODEL (a folder or hub name) as ONNX into FOLDER, if it says the same as before."""
-    chosen = [text for text, _ in read_labelled(texts)] if texts else _own_texts()
+    """Write MODEL (a folder, or a name that was pulled) as ONNX into FOLDER, if it says the same as before.
+
+    Some thousand posts of your own as --texts judge it best.
+    """
+    chosen = read_texts(texts) if texts else invented_posts()
     call.note(f"exporting {model}; {len(chosen)} texts are scored by both")
     done = export(model, folder, chosen, int8=int8, least=agreement)
     call.show(
@@ -70,12 +73,3 @@ def export_model(call: Invocation, model: str, folder: Path, int8: bool, texts: 
         f"{done.folder}: {done.precision}, {done.bytes / 1e6:.0f} MB, {done.agreement:.2%} of {done.texts} texts keep "
         f"their label, scores move by at most {done.largest_deviation:.3f}\nNext: MOODTAPE_SCORER=onnx:{done.folder}",
     )
-
-
-def _own_texts() -> list[str]:
-    """Texts of the simulator in every style and mood; always the same."""
-    choose = random.Random(1).randrange  # noqa: S311  # the same texts each time
-    return [
-        about(STYLES[number % len(STYLES)], _MOODS[number % len(_MOODS)], *_NAMES[number % len(_NAMES)], choose)
-        for number in range(OWN_TEXTS)
-    ]

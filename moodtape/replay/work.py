@@ -18,6 +18,7 @@ from infra.stopping import on_stop
 from infra.topics import create_topics, delete_topics
 from schemas.topics import RAW_TOPICS
 
+from ..pipeline import scorers
 from ..supervisor import Child, Supervisor, last_words
 from .archives import OpenArchive
 from .loading import copies_of, load
@@ -120,8 +121,7 @@ def _take_over(settings: Settings, endpoints: Endpoints, plan: Plan) -> Supervis
 def replay_children(settings: Settings, plan: Plan, workers: int) -> list[Child]:
     """The processes of a replay; ``workers`` of each stage."""
     stages, numbers = stages_of(plan), range(1, workers + 1)
-    scores = "posts" in stages and not settings.scorer_url
-    found = [Child("score-1", ("score", "--port", "0"))] if scores else []
+    found = scorers(settings) if "posts" in stages else []
     for stage in stages:
         found += [Child(f"stream-{stage}-{n}", ("stream", stage, "--replay", plan.id)) for n in numbers]
     return [*found, Child("sink-timescale", ("sink", "timescale", "--replay", plan.id))]

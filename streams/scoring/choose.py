@@ -7,10 +7,10 @@
 ``lexicon``            the lexicon, a floor to measure others by
 ``compact``            the compact model, which ``moodtape models pull compact`` puts together
 ``onnx:FOLDER``        that folder by onnxruntime
-``transformers:MODEL`` that folder or hub name by transformers and torch
+``transformers:MODEL`` that folder, or that model of the hub once it was pulled, by transformers and torch
 ``cascade:SCORER``     the light model, and one of the three above where it is less sure than ``cascade_confidence``
 ``auto`` (default)     the first that can run without a download: ``model`` as a folder with ``*.onnx`` by onnxruntime;
-                       ``model`` as a folder, or as a name in the hub's local cache, by transformers; the light model
+                       ``model`` as a folder, or as a model of the hub that is here, by transformers; the light model
 ====================== ===============================================================================================
 
 The name and version of what runs stand in every record.

@@ -1,10 +1,9 @@
-"""The scorer's process: ``POST /score`` with texts, scores back. Inference lives here so that nothing else waits."""
+"""A scorer's process: ``POST /score`` with texts, scores back. Inference lives here so that nothing else waits."""
 
 import asyncio
 import hmac
 import json
 import os
-import signal
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from infra.listening import url_of
 from infra.log import get_logger
 from infra.memory import settle
 from infra.metrics import TEXTS_SCORED, announce
+from infra.stopping import on_stop
 from schemas.records import SentimentScore
 
 from .cache import ScoreCache, plain_text
@@ -38,7 +38,7 @@ class Desk:
 
     def __init__(self, scorer: Scorer, threads: int, cache: ScoreCache | None = None) -> None:
         """Take a loaded scorer and the number of texts that are scored at the same time."""
-        self._scorer = scorer
+        self.scorer = scorer
         self._cache = ScoreCache() if cache is None else cache
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="score")
@@ -58,7 +58,7 @@ class Desk:
         jobs = {plain: self._making[plain] for plain in wanted}
         for plain, job in jobs.items():
             found[plain] = (await asyncio.shield(job))[plain]
-        return Answer([found[plain] for plain in plains], self._scorer.name, self._scorer.version)
+        return Answer([found[plain] for plain in plains], self.scorer.name, self.scorer.version)
 
     def _order(self, plains: Sequence[str]) -> None:
         """Have texts scored, a few in one go: handing one over costs as much as the light model's score of it."""
@@ -83,10 +83,10 @@ class Desk:
 
     def _score(self, plain: str) -> SentimentScore | None:
         try:
-            score = self._scorer.score(plain)
+            score = self.scorer.score(plain)
         except (PoisonError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
             # A text that the model cannot take is not scored; asking again would stop all posts for ever.
-            _log.error("text not scored", model=self._scorer.name, characters=len(plain), error=type(error).__name__)
+            _log.error("text not scored", model=self.scorer.name, characters=len(plain), error=type(error).__name__)
             TEXTS_SCORED.labels("failed").inc()
             return None
         TEXTS_SCORED.labels("model").inc()
@@ -135,9 +135,9 @@ def _problem(status: int, detail: str) -> Response:
 
 
 @asynccontextmanager
-async def announced(data_dir: Path, url: str) -> AsyncIterator[None]:
-    """Write the address for as long as the scorer listens; a newer scorer's is left alone."""
-    path, entry = address_file(data_dir), msgspec.json.encode(Address(url, os.getpid()))
+async def announced(data_dir: Path, number: int, url: str) -> AsyncIterator[None]:
+    """Write the address for as long as the scorer listens; that of a newer one of its number is left alone."""
+    path, entry = address_file(data_dir, number), msgspec.json.encode(Address(url, os.getpid()))
     write_whole(path, entry.decode())
     try:
         yield
@@ -146,19 +146,18 @@ async def announced(data_dir: Path, url: str) -> AsyncIterator[None]:
             path.unlink(missing_ok=True)
 
 
-async def serve(scorer: Scorer, sock: socket.socket, data_dir: Path, threads: int, api_key: str | None) -> None:
-    """Serve until SIGTERM or SIGINT, saying where in ``<data_dir>/score.json`` while listening."""
+async def serve(desk: Desk, sock: socket.socket, data_dir: Path, number: int, api_key: str | None) -> None:
+    """Serve until SIGTERM or SIGINT as the scorer of a number, saying where in the data folder while listening."""
     url = url_of(sock)
-    desk = Desk(scorer, threads)
     app = score_app(desk, api_key)
     server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, server.stop)
+    loop = asyncio.get_running_loop()
+    on_stop(lambda: loop.call_soon_threadsafe(server.stop))
     settle()
     try:
-        async with announced(data_dir, url):
-            announce(data_dir, "score", url)
-            _log.info("scorer listens", url=url, model=scorer.name, version=scorer.version)
+        async with announced(data_dir, number, url):
+            announce(data_dir, f"score-{number}", url)
+            _log.info("scorer listens", url=url, number=number, model=desk.scorer.name, version=desk.scorer.version)
             await server.serve([sock])
     finally:
         desk.close()

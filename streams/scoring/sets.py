@@ -70,15 +70,30 @@ def read_labelled(path: Path, limit: int | None = None) -> list[Labelled]:
     Raises:
         UserError: the file cannot be read, or a column, a text or a label is missing; says in which row.
     """
-    try:
-        rows = list(_csv(path))[:limit]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        names = ", ".join(PUBLIC)
-        raise UserError(f"{path}: {error}; a CSV file in UTF-8 is needed, or one of the sets {names}") from None
-    if not rows:
-        raise UserError(f"{path}: no rows")
+    rows = _rows(path, f"or one of the sets {', '.join(PUBLIC)}")[:limit]
     text, label = _column(path, rows[0], _TEXT_COLUMNS), _column(path, rows[0], _LABEL_COLUMNS)
     return [(_text(path, number, row[text]), _meaning(path, number, row[label])) for number, row in enumerate(rows, 1)]
+
+
+def read_texts(path: Path) -> list[str]:
+    """Texts of a CSV file, found as by :func:`read_labelled`; labels are not needed.
+
+    Raises:
+        UserError: the file cannot be read, or the column or a text is missing.
+    """
+    rows = _rows(path, "with a column of texts")
+    column = _column(path, rows[0], _TEXT_COLUMNS)
+    return [_text(path, number, row[column]) for number, row in enumerate(rows, 1)]
+
+
+def _rows(path: Path, else_wanted: str) -> list[dict[str, str]]:
+    try:
+        rows = list(_csv(path))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: {error}; a CSV file in UTF-8 is needed, {else_wanted}") from None
+    if not rows:
+        raise UserError(f"{path}: no rows")
+    return rows
 
 
 def _column(path: Path, row: Mapping[str, str], names: Sequence[str]) -> str:

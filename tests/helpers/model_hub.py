@@ -17,7 +17,8 @@ LARGE = 1 << 20
 class Hub:
     """What is served under ``name``, and what was asked.
 
-    ``cut``: the first answers that carry this file stop in the middle. ``spoil``: its last byte is another.
+    ``cut``: the first answers that carry this file stop in the middle. ``spoil``: its last byte is another. ``sha``:
+    the revision that it has. ``asked``: how often anything was asked for.
     """
 
     name: str
@@ -26,6 +27,8 @@ class Hub:
     cut: dict[str, int] = field(default_factory=dict)
     spoil: str | None = None
     ranges: list[str] = field(default_factory=list)
+    sha: str = SHA
+    asked: int = 0
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -42,9 +45,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, *, body: bool) -> None:
         hub, path = self.hub, self.path.partition("?")[0]
+        hub.asked += 1
         if path.startswith(f"/api/models/{hub.name}"):
             names = sorted(file.name for file in hub.folder.iterdir())
-            told = {"id": hub.name, "sha": SHA, "siblings": [{"rfilename": name} for name in names]}
+            told = {"id": hub.name, "sha": hub.sha, "siblings": [{"rfilename": name} for name in names]}
             self._send(200, json.dumps(told).encode(), {"Content-Type": "application/json"}, body)
             return
         file = hub.folder / path.rpartition("/")[2]
@@ -55,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _file(self, file: Path, body: bool) -> None:
         hub, content, start = self.hub, file.read_bytes(), 0
-        headers = {"ETag": f'"{digest(content)}"', "X-Repo-Commit": SHA, "Accept-Ranges": "bytes"}
+        headers = {"ETag": f'"{digest(content)}"', "X-Repo-Commit": hub.sha, "Accept-Ranges": "bytes"}
         if hub.spoil == file.name:
             content = content[:-1] + bytes([content[-1] ^ 1])
         asked = self.headers.get("Range")

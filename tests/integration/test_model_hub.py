@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra.errors import ServiceUnavailable, UserError
+from streams.scoring.hub import PULLED
 from tests.helpers.model_hub import LARGE, Hub, serve
 
 NAME = "someone/some-classifier"
@@ -46,6 +47,15 @@ def test_a_model_is_fetched_whole_once(folder: Path, tmp_path: Path) -> None:
         assert weights(tmp_path / "cache") == [(folder / "model.safetensors").read_bytes()]
         assert not list((tmp_path / "cache").rglob("pytorch_model.bin"))
         assert pull(hub, tmp_path / "cache").returncode == 0
+
+
+def test_what_was_pulled_is_named_in_the_cache(folder: Path, tmp_path: Path) -> None:
+    """Under a name of ours, which a newer revision takes when it is pulled and not before."""
+    with serve(Hub(NAME, folder)) as hub:
+        for sha in ("a" * 40, "b" * 40):
+            hub.sha = sha
+            assert pull(hub, tmp_path / "cache").returncode == 0
+            assert [path.read_text() for path in (tmp_path / "cache").rglob(f"refs/{PULLED}")] == [sha]
 
 
 def test_an_interrupted_fetch_goes_on_where_it_was(folder: Path, tmp_path: Path) -> None:

@@ -1,22 +1,30 @@
 """Real models: ONNX and, where it is installed, torch."""
 
+import json
 import os
-from collections.abc import Sequence
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.errors import UserError
 from infra.settings import Settings
+from moodtape.commands.models import models
 from streams.scoring.choose import chosen, make_scorer
 from streams.scoring.evaluate import evaluate_scorer
 from streams.scoring.export import export
+from streams.scoring.hub import PULLED
+from streams.scoring.invented import invented_posts
 from streams.scoring.onnx import OnnxScorer
 from streams.scoring.scorer import Label
 from streams.scoring.torch_classifier import TorchScorer, torch_installed
+from tests.helpers.model_hub import SHA, Hub, serve
 
 pytestmark = pytest.mark.shared
 
@@ -120,6 +128,56 @@ def test_a_model_that_torch_cannot_load_is_a_users_mistake(torch: TorchScorer, t
         TorchScorer(str(tmp_path))
 
 
+def copied(folder: Path, into: Path, **changed: Callable[[str], str]) -> Path:
+    """A copy of a model, with other contents of some files by their name without ``.json``; weights are linked."""
+    into.mkdir(parents=True)
+    (into / "model.safetensors").symlink_to(folder / "model.safetensors")
+    for path in folder.glob("*.json"):
+        change = changed.get(path.stem, str)
+        (into / path.name).write_text(change(path.read_text("utf-8")), "utf-8")
+    return into
+
+
+def turned(config: str) -> str:
+    """The configuration of a model whose outputs mean something else."""
+    told = json.loads(config)
+    labels = list(told["id2label"].values())
+    return json.dumps(told | {"id2label": dict(enumerate(labels[::-1])), "label2id": {}})
+
+
+@pytest.mark.torch
+def test_all_that_decides_a_score_is_in_the_version(torch: TorchScorer, folder: Path, tmp_path: Path) -> None:
+    """Other meanings of the outputs and another tokenizer are other versions; a copy elsewhere is the same one."""
+    same = copied(folder, tmp_path / "finminilm")
+    (same / "README.md").write_text("not a part of the model")
+    labels = copied(folder, tmp_path / "labels", config=turned)
+    tokens = copied(
+        folder, tmp_path / "tokens", tokenizer=lambda text: text.replace('"lowercase": true', '"lowercase": false')
+    )
+    versions = [TorchScorer(str(path)).version for path in (same, labels, tokens)]
+    assert versions[0] == torch.version
+    assert len({torch.version, *versions}) == 3
+
+
+@pytest.mark.torch
+def test_a_model_that_was_pulled_is_loaded_without_the_hub(torch: TorchScorer, folder: Path, tmp_path: Path) -> None:
+    """Where the hub has a newer revision, too, which says the opposite: it is not even asked."""
+    kept = tmp_path / "cache" / "hub" / "models--someone--classifier"
+    copied(folder, kept / "snapshots" / SHA)
+    (kept / "refs").mkdir()
+    for name in (PULLED, "main"):
+        (kept / "refs" / name).write_text(SHA)
+    newer = copied(folder, tmp_path / "newer", config=turned)
+    program = "from streams.scoring.torch_classifier import TorchScorer as T; s = T('someone/classifier')"
+    program += f"; print(s.name, s.version, s.score({TEXTS[0]!r}).score)"
+    with serve(Hub("someone/classifier", newer, sha="f" * 40)) as hub:
+        environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "cache")}
+        command = [sys.executable, "-c", program]
+        said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["someone/classifier", torch.version, repr(torch.score(TEXTS[0]).score)]
+    assert hub.asked == 0
+
+
 @pytest.mark.torch
 @pytest.mark.parametrize("int8", [False, True])
 def test_an_exported_model_says_the_same(torch: TorchScorer, folder: Path, tmp_path: Path, int8: bool) -> None:
@@ -130,6 +188,15 @@ def test_an_exported_model_says_the_same(torch: TorchScorer, folder: Path, tmp_p
     assert [OnnxScorer(tmp_path / "made").score(text).label for text in TEXTS] == [torch.score(t).label for t in TEXTS]
     with pytest.raises(UserError, match="there already"):
         export(str(folder), tmp_path / "made", TEXTS, int8=int8)
+
+
+@pytest.mark.torch
+def test_a_copy_is_judged_by_posts_that_we_made_up(torch: TorchScorer, folder: Path, tmp_path: Path) -> None:
+    """Where the user gives none; in single precision all of them keep their label."""
+    done = CliRunner().invoke(models, ["export", str(folder), str(tmp_path / "made"), "--json"])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert (told["texts"], told["agreement"]) == (len(invented_posts()), 1.0)
 
 
 @pytest.mark.torch

@@ -16,7 +16,7 @@ import httpx
 from infra.settings import Settings
 from streams.scoring.client import ScoreClient, ask_scorer
 from streams.scoring.lexicon import LexiconScorer
-from streams.scoring.wire import address_file
+from streams.scoring.wire import address_file, scorer_of
 from tests.helpers.waiting import wait_for
 
 TEXTS = ["shares surge", "shares plunge", "the sky is wide", "shares  surge"]
@@ -38,16 +38,23 @@ def scorer(data_dir: Path, *options: str, **environ: str) -> Iterator[subprocess
         process.wait()
 
 
-def address(data_dir: Path, process: subprocess.Popen[bytes]) -> str:
+def address(data_dir: Path, process: subprocess.Popen[bytes], number: int = 1) -> str:
     """Where the process listens, once it has said so."""
-    deadline = time.monotonic() + 30
+    deadline, file = time.monotonic() + 30, address_file(data_dir, number)
     while time.monotonic() < deadline:
-        if address_file(data_dir).is_file():
-            entry = json.loads(address_file(data_dir).read_text())
+        if file.is_file():
+            entry = json.loads(file.read_text())
             if entry["pid"] == process.pid:
                 return str(entry["url"])
         time.sleep(0.02)
-    raise AssertionError("the scorer did not write score.json")
+    raise AssertionError(f"the scorer did not write {file.name}")
+
+
+def scored(url: str) -> dict[str, int]:
+    """How many texts a scorer has answered, by the model and from its cache."""
+    lines = [line.split() for line in httpx.get(f"{url}/metrics").text.splitlines()]
+    found = {line[0]: int(float(line[1])) for line in lines if line[0].startswith("moodtape_texts_scored_total")}
+    return {by: found.get(f'moodtape_texts_scored_total{{by="{by}"}}', 0) for by in ("model", "cache")}
 
 
 def ask(settings: Settings, texts: list[str]) -> dict[str, object]:
@@ -87,6 +94,44 @@ def test_a_scorer_killed_and_started_elsewhere_only_delays(tmp_path: Path) -> No
     asyncio.run(story())
 
 
+TWO = {"MOODTAPE_SCORER_PROCESSES": "2"}
+MANY = [f"shares surge {number}" for number in range(300)]
+
+
+def test_two_scorers_share_the_texts_and_say_the_same(tmp_path: Path) -> None:
+    """Each text is scored by one of them, once, and found in its cache by the next who asks; scores are bit-equal."""
+    settings = Settings(data_dir=tmp_path, scorer_processes=2)
+    with scorer(tmp_path, **TWO) as first, scorer(tmp_path, "--number", "2", **TWO) as second:
+        urls = [address(tmp_path, first), address(tmp_path, second, 2)]
+        found = ask(settings, MANY)
+        assert ask(settings, [f"{text} " for text in MANY]) == {f"{text} ": score for text, score in found.items()}
+        told = [scored(url) for url in urls]
+    assert found == {text: LEXICON.score(text) for text in MANY}
+    shares = [sum(scorer_of(text, 2) == number for text in MANY) for number in (1, 2)]
+    assert told == [{"model": share, "cache": share} for share in shares]
+
+
+def test_one_of_two_scorers_that_is_away_delays_its_texts_alone(tmp_path: Path) -> None:
+    """The other has answered meanwhile; the answer is whole once the one that was killed is back, at another port."""
+
+    async def story() -> None:
+        client = ScoreClient(Settings(data_dir=tmp_path, scorer_processes=2))
+        with scorer(tmp_path, **TWO) as first:
+            url = address(tmp_path, first)
+            with scorer(tmp_path, "--number", "2", **TWO) as second:
+                before = address(tmp_path, second, 2)
+            waiting = asyncio.create_task(client.ask(MANY))
+            share = sum(scorer_of(text, 2) == 1 for text in MANY)
+            await asyncio.to_thread(wait_for, lambda: scored(url)["model"] == share, "the first has answered")
+            assert not waiting.done()
+            with scorer(tmp_path, "--number", "2", **TWO) as second:
+                assert await waiting == {text: LEXICON.score(text) for text in MANY}
+                assert address(tmp_path, second, 2) != before
+        await client.close()
+
+    asyncio.run(story())
+
+
 def test_sigterm_ends_cleanly_and_takes_the_address_away(tmp_path: Path) -> None:
     """It stops with code 0 and leaves no file that names a dead process; before, health pages answer, and Prometheus is
     told where.
@@ -94,9 +139,9 @@ def test_sigterm_ends_cleanly_and_takes_the_address_away(tmp_path: Path) -> None
     with scorer(tmp_path) as process:
         url = address(tmp_path, process)
         assert [httpx.get(f"{url}/{page}").status_code for page in ("livez", "readyz", "metrics")] == [200] * 3
-        target = tmp_path / "metrics" / f"score-{process.pid}.json"
+        target = tmp_path / "metrics" / f"score-1-{process.pid}.json"
         wait_for(target.exists, "Prometheus is told")
-        told = [{"targets": [url.removeprefix("http://")], "labels": {"process": "score"}}]
+        told = [{"targets": [url.removeprefix("http://")], "labels": {"process": "score-1"}}]
         assert json.loads(target.read_text()) == told
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0

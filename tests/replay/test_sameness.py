@@ -14,7 +14,8 @@ from tests.helpers.waiting import wait_for
 from .cutting import cut
 
 pytestmark = [pytest.mark.services, pytest.mark.shared, pytest.mark.timeout(1800)]
-KILLED = ("stream-quotes", "stream-bars", "stream-posts", "stream-moods", "sink-timescale", "score-1")
+KILLED = ("stream-quotes", "stream-bars", "stream-posts", "stream-moods", "sink-timescale", "score-1", "score-2")
+TWO_SCORERS = {"MOODTAPE_SCORER_PROCESSES": "2"}
 WAIT_SECONDS = 120
 
 
@@ -48,8 +49,9 @@ def test_a_paced_run_gives_the_same_tables(twelve_hours: Path, reference: dict[s
 
 
 def test_two_workers_give_the_same_tables(twelve_hours: Path, reference: dict[str, str], tmp_path: Path) -> None:
-    """Two workers of each stage share the partitions and change nothing."""
-    assert digests_after(twelve_hours, tmp_path / "data", "--workers", "2") == reference
+    """Two workers of each stage share the partitions, two scorers the texts, and change nothing."""
+    two = digests_after(twelve_hours, tmp_path / "data", "--workers", "2", environment=TWO_SCORERS)
+    assert two == reference
 
 
 def test_one_record_a_poll_gives_the_same_tables(twelve_hours: Path, reference: dict[str, str], tmp_path: Path) -> None:
@@ -59,9 +61,14 @@ def test_one_record_a_poll_gives_the_same_tables(twelve_hours: Path, reference: 
 
 
 def test_killed_processes_give_the_same_tables(twelve_hours: Path, reference: dict[str, str], tmp_path: Path) -> None:
-    """Workers, sink and scorer, each killed by SIGKILL in the middle, come back, lose nothing and double nothing."""
+    """Workers, sink and scorers, each killed by SIGKILL in the middle, come back, lose nothing and double nothing."""
     killed = digests_after(
-        twelve_hours, tmp_path / "data", "--speed", "2000", meanwhile=lambda data_dir: kill_each(data_dir, KILLED)
+        twelve_hours,
+        tmp_path / "data",
+        "--speed",
+        "2000",
+        environment=TWO_SCORERS,
+        meanwhile=lambda data_dir: kill_each(data_dir, KILLED),
     )
     assert killed == reference
 

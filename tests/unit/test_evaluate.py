@@ -11,7 +11,7 @@ from schemas.records import SentimentScore
 from streams.scoring.evaluate import Agreement, evaluate_scorer
 from streams.scoring.lexicon import LexiconScorer
 from streams.scoring.scorer import Label, make_score
-from streams.scoring.sets import PUBLIC, headlines, labelled, read_labelled
+from streams.scoring.sets import PUBLIC, headlines, labelled, read_labelled, read_texts
 from streams.scoring.vader import vader_labels
 
 LEXICON = LexiconScorer()
@@ -91,6 +91,16 @@ def test_a_set_that_cannot_be_read_is_a_users_mistake(tmp_path: Path, content: b
     path.write_bytes(content)
     with pytest.raises(UserError, match=rf"set\.csv.*{said}"):
         read_labelled(path)
+
+
+def test_texts_alone_need_no_labels(tmp_path: Path) -> None:
+    """A column of texts is enough; a row without one is told."""
+    path = tmp_path / "posts.csv"
+    path.write_text("id,Text\n1,shares surge\n2,shares plunge\n")
+    assert read_texts(path) == ["shares surge", "shares plunge"]
+    path.write_text("id,text\n1,shares surge\n2,\n")
+    with pytest.raises(UserError, match="row 2 has no text"):
+        read_texts(path)
 
 
 def test_an_absent_file_names_the_public_sets(tmp_path: Path) -> None:

@@ -191,6 +191,7 @@ def test_a_replay_of_mentions_is_told_by_what_it_reads() -> None:
     names = [child.name for child in replay_children(Settings(), mentions, 1)]
     assert names == ["stream-moods-1", "stream-correlations-1", "sink-timescale"]
     assert len(replay_children(Settings(), raw, 2)) == 12
+    assert len(replay_children(Settings(scorer_processes=3), raw, 2)) == 14
     assert [table.name for table in tables_of(mentions)] == ["sentiment", "correlation"]
     assert len(tables_of(raw)) == 6
     moods = topology.replaying(topology.moods(Settings()), mentions.replay())

@@ -60,3 +60,10 @@ def test_a_scorer_that_cannot_run_ends_before_it_listens(tmp_path: Path, monkeyp
     result = CliRunner().invoke(score, ["--data-dir", str(tmp_path)])
     assert isinstance(result.exception, UserError)
     assert not (tmp_path / "score.json").exists()
+
+
+def test_a_scorer_that_nobody_would_ask_does_not_start(tmp_path: Path) -> None:
+    """Its number is one of the setting's; the message names the setting."""
+    result = CliRunner().invoke(score, ["--number", "2", "--data-dir", str(tmp_path)])
+    assert isinstance(result.exception, UserError)
+    assert "MOODTAPE_SCORER_PROCESSES" in str(result.exception)

@@ -27,7 +27,7 @@ _AMOUNT = re.compile(r"\s?%|[.,:-]\d")
 _SENTENCE = re.compile(r"\s[a-z]")
 _OF_US = re.compile(r"[A-Z]{1,5}(?:[.-][A-Z]{1,2})?")
 # Words, time zones, airports, offices: what stands behind them is an exchange's only if it is known.
-_WORDS = "AMS ARCA B3 BATS BIT BKK BME CPH CVE ELI EPA FRA HEL IDX IEX IST LON MCX OSL SHA SHE SIX STO TLV VIE WSE"
+_WORDS = "AMS B3 BATS BIT BKK BME CPH CVE ELI EPA FRA HEL IDX IEX IST MCX OSL SHA SHE SIX STO TLV VIE WSE"
 _AMBIGUOUS = frozenset(_WORDS.split())
 _FEWEST_DIGITS = 3
 
@@ -76,10 +76,15 @@ class ExchangeSymbols:
             yield found
         while more:
             symbol = _symbol(prefix, more[1])
-            if symbol not in self._table or more[1] in self._words or _counts(text, more[1], more.end()):
+            if symbol not in self._table or self._may_be_word(more) or _counts(text, more[1], more.end()):
                 return
             yield Found(symbol, "exchange")
             more = _MORE.match(text, more.end())
+
+    def _may_be_word(self, more: re.Match[str]) -> bool:
+        """Whether a list may have ended, and a word in capitals follows it: "NYSE: GME, ALL of it"."""
+        goes_on = more.string[more.end() : more.end() + 1] in tuple(",;)")
+        return not goes_on and more[1] in self._words
 
     def _behind(self, prefix: str, written: str, text: str, end: int) -> Found | None:
         if _counts(text, written, end) or (written == "A" and _SENTENCE.match(text, end)):

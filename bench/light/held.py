@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
+from streams.scoring.evaluate import calibration_error
+
 from .fit import CLASSES, Choice, Floats, Model, Rows, fit, log_softmax, together
 from .sets import Texts
 
@@ -153,4 +155,7 @@ def _figures(one: Material, logits: Floats) -> str:
         2 * int(((true == k) & (said == k)).sum()) / max(1, int((true == k).sum() + (said == k).sum()))
         for k in range(CLASSES)
     ]
-    return f"accuracy {(true == said).mean():.4f}  macro-F1 {np.mean(f1):.4f}  n {len(true)}"
+    sure = np.exp(log_softmax(logits[one.texts.single])).max(axis=1)
+    off = calibration_error(list(zip((true == said).tolist(), sure.tolist(), strict=True)))
+    right = (true == said).mean()
+    return f"accuracy {right:.4f}  macro-F1 {np.mean(f1):.4f}  calibration error {off:.4f}  n {len(true)}"

@@ -82,7 +82,9 @@ def evaluate_scorer(
         accuracy=overall.accuracy,
         macro_f1=overall.macro_f1,
         of_its_labels=None if len(own) == len(LABELS) else _agreement(Counter(zip(true, narrowed, strict=True))),
-        calibration_error=_calibration_error(true, scores),
+        calibration_error=calibration_error(
+            [(s.label == label, max(s.positive, s.negative, s.neutral)) for label, s in zip(true, scores, strict=True)]
+        ),
         brier=_brier(true, scores),
         majority_label=majority,
         majority=_agreement(Counter({(label, majority): counts[label] for label in own})),
@@ -108,13 +110,16 @@ def _f1(pairs: _Pairs, label: Label) -> float:
     return 2 * pairs[label, label] / (said + true)
 
 
-def _calibration_error(true: Sequence[Label], scores: Sequence[SentimentScore]) -> float:
-    """Mean over the bins, weighted by their texts, of |share right - mean probability of the label said|."""
+def calibration_error(said: Sequence[tuple[bool, float]]) -> float:
+    """Mean over the bins, weighted by their texts, of |share right - mean probability of the label said|.
+
+    Args:
+        said: of each text whether the label said was right, and its probability.
+    """
     off = [0.0] * BINS
-    for label, score in zip(true, scores, strict=True):
-        sure = max(score.positive, score.negative, score.neutral)
-        off[min(BINS - 1, int(sure * BINS))] += float(score.label == label) - sure
-    return sum(map(abs, off)) / len(true)
+    for right, sure in said:
+        off[min(BINS - 1, int(sure * BINS))] += right - sure
+    return sum(map(abs, off)) / len(said)
 
 
 def _brier(true: Sequence[Label], scores: Sequence[SentimentScore]) -> float:

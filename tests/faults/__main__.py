@@ -5,11 +5,12 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from .case import Case, carry_out
 from .cases import CASES
-from .result import Result, load, markdown, save
+from .result import Result, checked_out, load, markdown, save
 from .same import finish
 from .world import World
 
@@ -33,7 +34,7 @@ def main() -> None:
         for group in grouped(left):
             rest = group
             while rest:
-                rest = session(rest, seed, given.out, short=given.short)
+                rest = session(rest, seed, given.out, short=given.short, again=given.again)
     results = load(given.out)
     print(markdown(results))
     if given.page is not None:
@@ -59,7 +60,8 @@ that a change of the engine touches, are carried out again (`--again`): a line t
 - **verdict**: `ok`; `slow` where only the goal of recovery was missed; `LOST`, `TWICE`, `STUCK` (not whole again
   within five minutes), `FAILED` (something else that must hold did not).
 - Lines `end of ...`: after the cases before it on one pipeline `moodtape verify` found nothing, and the tables are
-  those that an undisturbed pipeline makes of the same log.
+  those that an undisturbed pipeline makes of the same log. Cases that were carried out again have a pipeline and such a
+  line of their own; a pipeline that had to be left behind and was brought to its end later is a *part*.
 
 {summary}
 
@@ -72,9 +74,10 @@ def page(results: Sequence[Result]) -> str:
     kept = sum(result.kept for result in results)
     slow = sum(result.verdict == "slow" for result in results)
     done = sum(result.case in CASES for result in results)
+    commits = ", ".join(f"`{commit}`" for commit in sorted({result.commit for result in results} - {""}))
     summary = (
         f"{done} of {len(CASES) * len(SEEDS)} pairs of case and seed are here. Of {len(results)} lines {kept} kept "
-        f"every promise; {slow} of these missed the goal of recovery."
+        f"every promise; {slow} of these missed the goal of recovery. Commit: {commits or 'unknown'}."
     )
     return PAGE.format(summary=summary, table=markdown(results))
 
@@ -87,7 +90,7 @@ def grouped(cases: Iterable[Case]) -> list[list[Case]]:
     return list(groups.values())
 
 
-def session(cases: Sequence[Case], seed: int, out: Path, *, short: bool) -> list[Case]:
+def session(cases: Sequence[Case], seed: int, out: Path, *, short: bool, again: bool) -> list[Case]:
     """Carry cases out on one world until one goes wrong, which is left behind; returns those that are left."""
     folder = Path(tempfile.mkdtemp(prefix="moodtape-faults-"))
     setting = cases[0].setting
@@ -100,6 +103,7 @@ def session(cases: Sequence[Case], seed: int, out: Path, *, short: bool) -> list
                 return list(cases[number:])
         problems = finish(world, alone=cases[0].alone)
     name = f"end of {cases[0].name if cases[0].alone else setting.name.lower().replace('_', ' ')}"
+    name += ", carried out again" if again else ""
     done = f"verify, and the tables of an undisturbed run, after {len(cases)} cases"
     note(out, Result(case=name, seed=seed, recovery=0.0, done=done, problem="; ".join(problems)))
     if not problems:
@@ -109,6 +113,7 @@ def session(cases: Sequence[Case], seed: int, out: Path, *, short: bool) -> list
 
 def note(out: Path, result: Result) -> None:
     """Say a result and keep it."""
+    result = replace(result, commit=checked_out())
     print("  ".join(result.cells()), flush=True)
     save(out, [*(r for r in load(out) if (r.case, r.seed) != (result.case, result.seed)), result])
 

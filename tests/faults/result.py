@@ -1,6 +1,7 @@
 """One line of the table, and the table."""
 
 import json
+import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ class Result:
         lag: the largest lag of one group, in offsets.
         done: what was done, to whom and when, as the seed said.
         problem: what went wrong, empty if nothing did.
+        commit: what was checked out, with a plus if something was changed since; empty where nobody knows.
     """
 
     case: str
@@ -29,6 +31,7 @@ class Result:
     lag: int = 0
     done: str = ""
     problem: str = ""
+    commit: str = ""
 
     @property
     def kept(self) -> bool:
@@ -57,6 +60,19 @@ def markdown(results: Sequence[Result]) -> str:
     return "\n".join(
         "| " + " | ".join(cell.replace("|", "/").replace("\n", " ") for cell in row) + " |" for row in rows
     )
+
+
+def checked_out() -> str:
+    """The commit that this code is of, with a plus if something was changed since; empty where there is no git."""
+    git = ("git", "-C", str(Path(__file__).parent))
+    try:
+        name, changed = (
+            subprocess.run([*git, *words], capture_output=True, text=True, check=True).stdout.strip()
+            for words in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return f"{name}+" if changed else name
 
 
 def save(path: Path, results: Sequence[Result]) -> None:

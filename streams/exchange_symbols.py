@@ -22,6 +22,10 @@ _MORE = re.compile(
 _PREFIX_WORDS = frozenset(prefix.lower() for prefix in by_prefix())
 _SUFFIXED = re.compile(rf"(?<![\w$&@'’.-])([A-Z0-9]{{1,12}})\.({_SUFFIXES})(?!\w)")
 _SUFFIX = re.compile(rf"\.(?:{_SUFFIXES})(?![A-Za-z0-9_])")
+_ABROAD = re.compile(
+    rf"(?<![A-Za-z0-9$@_])(?:{'|'.join(prefix for prefix, exchange in by_prefix().items() if exchange.suffix)})\s?:\s?$"
+)
+_LONGEST_PREFIX = max(map(len, by_prefix())) + len(" : ") + 1
 # Behind a number: it is an amount, a time or a date. Behind "A": a sentence begins with the article.
 _AMOUNT = re.compile(r"\s?%|[.,:-]\d")
 _SENTENCE = re.compile(r"\s[a-z]")
@@ -37,6 +41,13 @@ def may_be_listed(base: str, suffix: str) -> bool:
     if base.isdigit():
         return len(base) >= _FEWEST_DIGITS and len(padded(base, suffix)) == digits_of(suffix)
     return bool(suffix) or _OF_US.fullmatch(base) is not None
+
+
+def is_behind_exchange_abroad(text: str, start: int) -> bool:
+    """Whether what begins there is another exchange's symbol: VOD of London and VOD of Nasdaq are not one."""
+    return ":" in text[max(0, start - 2) : start] and bool(
+        _ABROAD.search(text[max(0, start - _LONGEST_PREFIX) : start])
+    )
 
 
 def padded(base: str, suffix: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from infra.instruments import InstrumentTable
 
 from .cashtags import CASHTAG, Cashtags
-from .exchange_symbols import ExchangeSymbols
+from .exchange_symbols import ExchangeSymbols, is_behind_exchange_abroad
 from .rules import Found
 from .words import word_list
 
@@ -61,7 +61,7 @@ class Symbols:
         found, written = [], set()
         for match in _BARE.finditer(text):
             symbol = self._bare.get(match[0].replace(".", "-"))
-            if symbol is not None:
+            if symbol is not None and not is_behind_exchange_abroad(text, match.start()):
                 written.add(match[0])
                 found.append(Found(symbol, self._bare_rule(symbol, text, match.span(), at_home=at_home)))
         return found if found and not _shouts(text, written) else []

@@ -46,7 +46,7 @@ def pull_model(call: Invocation, name: str, base: Path | None) -> None:
 @click.command(name="export")
 @click.argument("model")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--int8", is_flag=True, help="Weights of 8 bits: a quarter of the size, about twice as fast.")
+@click.option("--int8", is_flag=True, help="Weights of 8 bits: about half the size, twice as fast.")
 @click.option(
     "--texts",
     type=click.Path(path_type=Path),

@@ -58,6 +58,7 @@ def found(text: str, *tagged: str, at: int | None = None) -> dict[str, str]:
         ("GameStop (NYSE: GME) soars", {"GME": "exchange"}),
         ("nasdaq:TSLA, NYSE American: ZZYQ", {"TSLA": "exchange", "ZZYQ": "exchange_unknown"}),
         ("LON:VOD, HKEX: 700", {"VOD.L": "exchange", "0700.HK": "exchange"}),
+        ("the one in London (LON: VOD)", {"VOD.L": "exchange"}),
         (
             "sold RELIANCE.NS and 005930.KS, kept 999990.KS",
             {"RELIANCE.NS": "exchange", "005930.KS": "exchange", "999990.KS": "exchange_unknown"},

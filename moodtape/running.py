@@ -52,7 +52,12 @@ class Running:
 def running(settings: Settings, workers: int, producers: Sequence[Child], note: Note) -> Iterator[Running]:
     """Start everything, and stop it in reverse order, servers last; a second signal kills all but the servers."""
     stop, supervisor = threading.Event(), Supervisor(settings)
-    on_stop(stop.set, within=None, last=supervisor.kill)
+
+    def end_at_once() -> None:
+        supervisor.kill()
+        note("killed; the servers may still run, `moodtape down` stops them")
+
+    on_stop(stop.set, within=None, last=end_at_once)
     supervisor.take_over()
     health = Health()
     health.ready["processes"] = supervisor.missing

@@ -124,10 +124,11 @@ def several(scorer: str, texts: int, processes: int, rounds: int) -> None:
             first = first or done.answers
             if done.answers != first:
                 raise click.ClickException(f"{count} processes say something else")
-            scorers, client = (1e6 * seconds / len(asked) for seconds in (done.scorers, done.client))
+            busiest = len(asked) / max(*done.scorers, done.client)
+            scorers, client = (1e6 * seconds / len(asked) for seconds in (sum(done.scorers), done.client))
             click.echo(
-                f"{count} processes: {len(asked) / done.seconds:,.0f} texts/s; "
-                f"CPU-us a text: {scorers:.0f} of the scorers, {client:.0f} of who asks"
+                f"{count} processes: {len(asked) / done.seconds:,.0f} texts/s, {busiest:,.0f} a CPU-second of the "
+                f"busiest; CPU-us a text: {scorers:.0f} of the scorers, {client:.0f} of who asks"
             )
 
 

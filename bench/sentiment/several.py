@@ -23,10 +23,10 @@ TOGETHER = 100
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One turn: wall seconds, CPU-seconds of the scorers together and of who asks, and what was answered."""
+    """One turn: wall seconds, CPU-seconds of each scorer and of who asks, and what was answered."""
 
     seconds: float
-    scorers: float
+    scorers: Sequence[float]
     client: float
     answers: Mapping[str, SentimentScore]
 
@@ -52,11 +52,11 @@ def turn(texts: Sequence[str], scorer: str, processes: int) -> Turn:
 
 async def _asked(client: ScoreClient, texts: Sequence[str], scorers: Sequence[Watched]) -> Turn:
     await client.ask([f"warm up {number}" for number in range(2 * TOGETHER)])
-    before, own, start = sum(one.cpu() for one in scorers), time.process_time(), time.monotonic()
+    before, own, start = [one.cpu() for one in scorers], time.process_time(), time.monotonic()
     answers: dict[str, SentimentScore] = {}
     for place in range(0, len(texts), TOGETHER):
         answers |= await client.ask(texts[place : place + TOGETHER])
     seconds, own = time.monotonic() - start, time.process_time() - own
-    used = sum(one.cpu() for one in scorers) - before
+    used = [one.cpu() - earlier for one, earlier in zip(scorers, before, strict=True)]
     await client.close()
     return Turn(seconds, used, own, answers)

@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Message
 
+from infra.offsets import read_to_end
 from producers.archive import Log
 from producers.lines import write_line
 from producers.recorder import RecordingWriter
@@ -65,30 +66,13 @@ def write_folder(folder: Path, quote_lines: Sequence[bytes], post_lines: Sequenc
     return folder
 
 
-def read_log(bootstrap: str, *topics: str, partitions: int = 12) -> list[Message]:
-    """Every committed message of the topics, by a plain consumer, partition by partition in the order of the log."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": "tests.read",
-            "isolation.level": "read_committed",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-        }
-    )
-    places = [TopicPartition(topic, number, 0) for topic in topics for number in range(partitions)]
-    consumer.assign(places)
-    found, ended = [], 0
-    while ended < len(places):
-        message = consumer.poll(30)
-        assert message is not None, "the broker went silent"
-        if message.error() is None:
-            found.append(message)
-        else:
-            assert message.error().code() == KafkaError._PARTITION_EOF, message.error()
-            ended += 1
-    consumer.close()
-    return sorted(found, key=lambda m: (m.topic(), m.partition(), m.offset()))
+def read_log(bootstrap: str, *topics: str) -> list[Message]:
+    """Every committed message of the topics, partition by partition in the order of the log.
+
+    To the logs' ends, behind the markers: these are written a moment after a commit was acknowledged, to one partition
+    after the other, and a reader that asks for the last stable offset would miss what stands before them.
+    """
+    return sorted(read_to_end(bootstrap, topics), key=lambda m: (m.topic(), m.partition(), m.offset()))
 
 
 def write_recording(folder: Path, facts: Iterable[RawQuote | RawPost], log: Log | None = None) -> None:

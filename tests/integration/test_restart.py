@@ -14,15 +14,20 @@ from infra.endpoints import SERVERS
 from infra.errors import UserError
 from infra.ledger import Ledger
 from tests.faults.same import finish
-from tests.faults.world import PROCESSES, STREAMS, Setting, World
+from tests.faults.world import PROCESSES, START_SECONDS, STREAMS, Setting, World
 from tests.helpers.waiting import wait_for
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(1800)]
 
 
 def served(world: World, process: str, metric: str) -> Iterator[Sample]:
-    """What a process serves, asked where it says that it does."""
-    (target,) = (world.folder / "metrics").glob(f"{process}-*.json")
+    """What a process serves, asked where it says that it does, as soon as it does."""
+
+    def targets() -> list[Path]:
+        return list((world.folder / "metrics").glob(f"{process}-*.json"))
+
+    wait_for(lambda: len(targets()) == 1, f"{process} says where", START_SECONDS)
+    (target,) = targets()
     (address,) = json.loads(target.read_text())[0]["targets"]
     for family in text_string_to_metric_families(httpx.get(f"http://{address}/metrics").text):
         yield from (sample for sample in family.samples if sample.name == metric)

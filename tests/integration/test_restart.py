@@ -43,7 +43,7 @@ def test_everything_is_ended_and_started_again(tmp_path: Path) -> None:
     again each time, it loses and doubles nothing. It shows all that it keeps running, and lets no second one beside it.
     """
     with World(tmp_path / "data", 5, Setting.SOLE) as world:
-        wait_for(lambda: running(world) == dict.fromkeys((*PROCESSES, *SERVERS), 1), "all are shown")
+        wait_for(lambda: running(world) == dict.fromkeys((*PROCESSES, *SERVERS), 1), "all are shown", START_SECONDS)
         for process in (*STREAMS, "sink-timescale"):
             letters = list(served(world, process, "moodtape_dead_letters_total"))
             assert {sample.value for sample in letters} == {0}
@@ -51,7 +51,7 @@ def test_everything_is_ended_and_started_again(tmp_path: Path) -> None:
         world.run_again(signal.SIGTERM)
         world.run_again(signal.SIGKILL)
         assert world.member("down").wait(120) == 0
-        wait_for(lambda: not running(world).keys() & set(SERVERS), "the supervisor has seen it")
+        wait_for(lambda: not running(world).keys() & set(SERVERS), "the supervisor has seen it", START_SECONDS)
         assert all(entry.process is None for entry in Ledger.load(world.folder).entries.values())
         world.run_again(signal.SIGTERM)
         assert finish(world, alone=True) == []

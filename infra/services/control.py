@@ -4,7 +4,7 @@ import errno
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,17 +60,20 @@ def stop_services(settings: Settings, note: Note = lambda _: None) -> list[str]:
         return []
     with plain_errors(settings.data_dir), file_lock(settings.data_dir / "services.lock"):
         ledger = Ledger.load(settings.data_dir)
-        stopped = []
-        for name, entry in ledger.entries.items():
-            server = make_server(name, settings, entry)
-            running = _processes(server, entry)
-            for process in running:
-                note(f"{name}: stopping")
-                process.stop(server.stop_signal, _STOP_SECONDS)
-            stopped += [name] if running else []
+        servers = {name: make_server(name, settings, entry) for name, entry in ledger.entries.items()}
+        running = {name: _processes(server, ledger.entries[name]) for name, server in servers.items()}
+        for entry in ledger.entries.values():
             entry.stopped()
+        # First of all: whoever tends the servers would take those that end for dead, and start them again. A full disk
+        # is no reason to let them run.
+        with suppress(OSError):
+            ledger.save()
+        for name, processes in running.items():
+            for process in processes:
+                note(f"{name}: stopping")
+                process.stop(servers[name].stop_signal, _STOP_SECONDS)
         ledger.save()
-    return stopped
+    return [name for name, processes in running.items() if processes]
 
 
 def make_server(name: str, settings: Settings, entry: Entry) -> Server:

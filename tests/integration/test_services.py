@@ -294,3 +294,17 @@ def test_down_may_be_said_at_any_time(light: Settings) -> None:
     start_services(light)
     assert sorted(stop_services(light)) == ["postgres", "valkey"]
     assert stop_services(light) == []
+
+
+def test_servers_are_given_up_before_they_are_stopped(light: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one ends, the ledger does not call it running any more: a supervisor would take it for dead."""
+    start_services(light)
+    seen, stop = [], ProcessId.stop
+
+    def watched(process: ProcessId, number: signal.Signals, seconds: float) -> None:
+        seen.append([entry.process for entry in Ledger.load(light.data_dir).entries.values()])
+        stop(process, number, seconds)
+
+    monkeypatch.setattr(ProcessId, "stop", watched)
+    assert sorted(stop_services(light)) == ["postgres", "valkey"]
+    assert seen == [[None, None]] * 2

@@ -101,13 +101,15 @@ class Reasons:
 
     def _by_code(self, found: Difference) -> bool:
         if found.live is None:
-            # Nobody knows when it would have been stored: with the others, but before the replay was planned.
-            made = set() if self.stored is None else self.builds.between(*self._until_planned(*self.stored))
-            return not made <= {self.plan.code}
+            return self._made_by_others()
         return self.builds.at(found.live["stored_at"]) not in (None, self.plan.code)
 
-    def _until_planned(self, first: datetime, last: datetime) -> tuple[datetime, datetime]:
-        return first, min(last, to_datetime(self.plan.planned_at))
+    def _made_by_others(self) -> bool:
+        """Whether other code made live records of that time; of one that is missing nobody knows when it would have."""
+        if self.stored is None:
+            return False
+        first, last = self.stored
+        return not self.builds.between(first, min(last, to_datetime(self.plan.planned_at))) <= {self.plan.code}
 
 
 def _time(found: Difference) -> datetime | None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 Graph = Any
 
-_ROW_BY_ROW = frozenset({"Add", "Sub", "Mul", "Div", "Gelu", "Erf", "Tanh", "Relu", "LayerNormalization", "MatMul"})
+_ROW_BY_ROW = frozenset({"Add", "Sub", "Mul", "Div", "Gelu", "Erf", "Tanh", "Relu", "LayerNormalization"})
 _TINY = np.float32(1e-6)
 _EVEN = 0.5
 """How the range of a column is shared between activations and weights: SmoothQuant's alpha."""
@@ -84,10 +84,10 @@ def _read_by_it_alone(
 
 
 def _is_row_by_row(node: Any, constants: Mapping[str, Any]) -> bool:
-    given = [constants[name] for name in node.input if name in constants]
-    return node.op_type in _ROW_BY_ROW and (
-        all(len(constant.dims) < 2 for constant in given) if node.op_type != "MatMul" else node.input[1] in constants
-    )
+    if node.op_type == "MatMul":
+        return node.input[1] in constants
+    given = (constants[name] for name in node.input if name in constants)
+    return node.op_type in _ROW_BY_ROW and all(len(constant.dims) < 2 for constant in given)
 
 
 def _first_rows(graph: Graph) -> Mapping[str, Any]:
